@@ -1,0 +1,192 @@
+"""Panel: which antigen each metal carries, what it is for (class, role), its cofactor and other names.
+
+A panel file is a CSV with the columns ``channel,antigen,marker_class,role,cofactor,synonyms,source``; ``channel`` is an
+element and a mass (``Nd142``), ``synonyms`` are separated by ``;``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cytof._check import has_columns, nearest
+from cytof.errors import Caution, PanelError, raise_all
+from cytof.keys import Roles
+from cytof.panel.channel import canonical_role, marker_from_name, parse_metal, same_antigen_key
+from cytof.panel.find import find
+from cytof.scale import COFACTOR
+
+__all__ = ["Panel", "channel_table", "load"]
+
+_COLUMNS = ("channel", "antigen", "marker_class", "role", "cofactor", "synonyms", "source")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Panel:
+    """A panel in memory.
+
+    Attributes
+    ----------
+    name
+        Name of the panel.
+    table
+        One row a channel, indexed by channel, columns ``antigen marker_class role cofactor synonyms source``.
+    """
+
+    name: str
+    table: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"Panel({self.name}: {len(self.table)} channels, {len(self.antigens)} antigens)"
+
+    @property
+    def antigens(self) -> list[str]:
+        """Antigens of the antibody channels (marker class ``type`` or ``state``, and lineage and CAR channels)."""
+        t = self.table
+        return t.loc[(t.marker_class != "none") | t.role.isin(["lineage", "car"]), "antigen"].tolist()
+
+    def antigen(self, name: str) -> str:
+        """Return the panel's spelling of an antigen, synonym or channel.
+
+        Raises
+        ------
+        PanelError
+            The name is unknown; the nearest one is given.
+        """
+        if name in self.table.index:
+            return str(self.table.at[name, "antigen"])
+        key = same_antigen_key(name)
+        for antigen, synonyms in zip(self.table.antigen, self.table.synonyms, strict=True):
+            if key in {same_antigen_key(s) for s in [antigen, *filter(None, synonyms.split(";"))]}:
+                return str(antigen)
+        raise PanelError(
+            f"unknown antigen `{name}`", where=f"panel {self.name}", hint=nearest(name, self.table.antigen)
+        )
+
+    def match(self, pnn: Sequence[str], pns: Sequence[str], *, where: str = "") -> tuple[pd.DataFrame, list[Caution]]:
+        """Match a file's channels with the panel by element and mass.
+
+        Parameters
+        ----------
+        pnn, pns
+            ``$PnN`` and ``$PnS`` of the file, in order.
+        where
+            File name for the cautions.
+
+        Returns
+        -------
+        The channel table of :class:`cytof.events.Events` and one caution for each channel whose ``$PnS`` names another
+        antigen than the panel.
+        """
+        channels = channel_table(pnn, pns)
+        cautions = []
+        for channel in channels.index.intersection(self.table.index):
+            row = self.table.loc[channel]
+            said = marker_from_name(channels.at[channel, "pnn"], channels.at[channel, "pns"])
+            tokens = {same_antigen_key(t) for t in [said, *said.split("_")]}
+            known = {same_antigen_key(t) for t in [row.antigen, *filter(None, row.synonyms.split(";"))]}
+            if said and row.marker_class != "none" and not tokens & known:
+                cautions.append(
+                    Caution(
+                        f"{where}:{channel}",
+                        f"the file names it `{said}`, the panel `{row.antigen}`",
+                        "took the panel's name",
+                    )
+                )
+            for column in ("antigen", "marker_class", "role", "cofactor"):
+                channels.at[channel, column] = row[column]
+        return channels, cautions
+
+
+def channel_table(pnn: Sequence[str], pns: Sequence[str]) -> pd.DataFrame:
+    """Return the channel table of a file without a panel: metal, mass, antigen and role as far as the names tell."""
+    rows = []
+    for name, stain in zip(pnn, pns, strict=True):
+        found = parse_metal(name, stain)
+        metal, mass = found or ("", 0)
+        marker = marker_from_name(name, stain) if found else ""
+        role = canonical_role(name, metal or None, mass or None, marker)
+        rows.append(
+            {
+                "channel": f"{metal}{mass}" if found else name.strip(),
+                "pnn": name,
+                "pns": stain,
+                "metal": metal,
+                "mass": mass,
+                "antigen": marker or (f"{metal}{mass}" if found else name.strip()),
+                "marker_class": "none",
+                "role": role,
+                "cofactor": COFACTOR if found else float("nan"),
+            }
+        )
+    table = pd.DataFrame(rows, columns=["channel", "pnn", "pns", "metal", "mass", "antigen", "marker_class", "role", "cofactor"])  # fmt: skip
+    repeat = table.groupby("channel").cumcount()
+    table["channel"] = [c if not k else f"{c}-{k + 1}" for c, k in zip(table.channel, repeat, strict=True)]
+    return table.set_index("channel")
+
+
+def load(name: str | Path) -> Panel:
+    """Read a panel by the name of a shipped one (``car_t_41``) or by path.
+
+    Raises
+    ------
+    PanelError
+        Every fault of the file at once, each with ``file:row``.
+
+    Examples
+    --------
+    >>> load("car_t_41").antigen("CD279")
+    'PD-1'
+    """
+    path = find(name, ".csv")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
+    table.columns = table.columns.str.strip()
+    has_columns(table.columns, ["channel", "antigen"], where=str(path), error=PanelError)
+    for column in _COLUMNS:
+        table[column] = table[column].str.strip() if column in table else ""
+    raise_all(_faults(table, path))
+    table["marker_class"] = table.marker_class.replace("", "none")
+    table["role"] = table.role.replace("", "none")
+    table["cofactor"] = pd.to_numeric(table.cofactor.replace("", str(COFACTOR)))
+    table["channel"] = [_channel_name(c) for c in table.channel]
+    return Panel(path.name.removesuffix(".csv"), table.set_index("channel")[[*_COLUMNS[1:]]])
+
+
+def _channel_name(text: str) -> str:
+    found = parse_metal(text)
+    return f"{found[0]}{found[1]}" if found else text
+
+
+def _faults(table: pd.DataFrame, path: Path) -> list[PanelError]:
+    faults = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, row in enumerate(table.to_dict("records"), start=2):
+        where = f"{path}:{number}"
+        for column in ("channel", "antigen"):
+            value = _channel_name(row[column]) if column == "channel" else row[column]
+            if not value:
+                faults.append(PanelError(f"`{column}` is empty", where=where, hint=f"name the {column}"))
+            elif (column, value) in seen:
+                first = seen[column, value]
+                faults.append(PanelError(f"{column} `{value}` stands in row {first} too", where=where, hint="keep one"))
+            seen.setdefault((column, value), number)
+        for column, allowed in (("marker_class", Roles.CLASSES), ("role", Roles.ALL)):
+            if row[column] and row[column] not in allowed:
+                faults.append(
+                    PanelError(
+                        f"{column} is `{row[column]}`, expected one of {', '.join(allowed)}",
+                        where=where,
+                        hint=nearest(row[column], allowed),
+                    )
+                )
+        if row["cofactor"]:
+            try:
+                good = float(row["cofactor"]) > 0
+            except ValueError:
+                good = False
+            if not good:
+                faults.append(PanelError(f"cofactor is `{row['cofactor']}`, expected a number above 0", where=where))
+    return faults
