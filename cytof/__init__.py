@@ -1,4 +1,6 @@
-"""Mass cytometry of CAR T persistence. Data only flows forward; one line a stage::
+"""Mass cytometry of CAR T persistence.
+
+Data only flows forward; one line a stage::
 
     panel       what a channel means              panels/*.csv, *.gates.yaml -> Panel, Template
     io          files <-> memory                  Path    -> Events
@@ -14,7 +16,7 @@
     plot        figures                           tables  -> Axes
     report      the paper's figures, report.html  Study   -> files
 
-``datasets.patient`` writes a synthetic patient to try all of it on; ``pipeline.run`` does all of it for a study on disk.
+``datasets.patient`` writes a synthetic patient to try all of it on; ``pipeline.run`` does all of it for a study.
 
 Examples
 --------
@@ -36,7 +38,10 @@ _ROOMS = (
 )  # fmt: skip
 _VERBS = {"assemble": "_assemble", "neighbors": "_neighbors", "Events": "events"}
 
-__all__ = sorted([*_ROOMS, *_VERBS, "__version__"])
+__all__ = [
+    "Events", "__version__", "assemble", "clean", "cluster", "compare", "datasets", "embed", "errors", "gate", "io",
+    "keys", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study", "track", "transform",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from cytof._assemble import assemble as assemble

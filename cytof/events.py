@@ -20,7 +20,9 @@ __all__ = ["Events"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Events:
-    """One FCS file (or a part of it) in memory. Frozen: every step returns a new one that shares what it did not change.
+    """One FCS file (or a part of it) in memory.
+
+    Frozen: every step returns a new one that shares what it did not change.
 
     Attributes
     ----------

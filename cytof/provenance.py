@@ -22,7 +22,18 @@ from cytof.errors import ResourceError
 
 __all__ = ["atomic", "canonical_json", "mark_done", "sha256", "stage_key", "stage_seed", "versions"]
 
-LIBRARIES = ("numpy", "scipy", "pandas", "anndata", "numba", "igraph", "openTSNE", "scikit-learn", "matplotlib", "seaborn")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "anndata",
+    "numba",
+    "igraph",
+    "openTSNE",
+    "scikit-learn",
+    "matplotlib",
+    "seaborn",
+)
 
 
 @contextmanager
@@ -59,7 +70,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
         if isinstance(error, ResourceError) or error.errno is None or not _is_about(error, part, path):
             raise
         raise ResourceError(
-            f"cannot be written: {error.strerror or error}", where=str(path), hint="free disk space or choose another folder"
+            f"cannot be written: {error.strerror or error}",
+            where=str(path),
+            hint="free disk space or choose another folder",
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -131,7 +144,7 @@ def stage_seed(seed: int, stage: str) -> int:
 
 
 def mark_done(path: str | Path, key: str, seconds: float) -> None:
-    """Write ``<path>.done.json``: key, sha256 of the output, versions, seconds. What has no done-file is not finished."""
+    """Write ``<path>.done.json``: key, sha256, versions, seconds. What has no done-file is not finished."""
     path = Path(path)
     record = {"key": key, "sha256": sha256(path), "versions": versions(), "seconds": round(seconds, 3)}
     with atomic(path.with_name(path.name + ".done.json")) as part:

@@ -68,7 +68,7 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class Boolean:
-    """``and`` / ``or`` / ``not`` over other masks by name; ``not`` takes one name, ``complement`` inverts single names."""
+    """``and`` / ``or`` / ``not`` over other masks by name; ``complement`` inverts single names first."""
 
     operator: str
     names: tuple[str, ...]

@@ -20,8 +20,8 @@ __all__ = ["equal_draw", "merge_cells"]
 
 
 def equal_draw(
-    adata: AnnData, *, n: int | None = None, total: int | None = None, by: str = Obs.SAMPLE, key_added: str = Obs.IN_FIT,
-    random_state: int = 0,
+    adata: AnnData, *, n: int | None = None, total: int | None = None, by: str = Obs.SAMPLE,
+    key_added: str = Obs.IN_FIT, random_state: int = 0,
 ) -> None:  # fmt: skip
     """Mark an equal number of cells of each sample, so that a large visit does not drown a small one.
 
@@ -97,8 +97,8 @@ def merge_cells(adata: AnnData, part: AnnData) -> None:
 
     Writes
     ------
-    Every ``obs`` column and ``obsm`` map that ``part`` has and ``adata`` lacks or holds from an earlier run; cells outside
-    the part get NaN (False for bool). ``uns["cytof"]`` entries and ``uns`` colours of the part.
+    Every ``obs`` column and ``obsm`` map that ``part`` has and ``adata`` lacks or holds from an earlier run; cells
+    outside the part get NaN (False for bool). ``uns["cytof"]`` entries of the part.
 
     Raises
     ------

@@ -57,7 +57,9 @@ def features(adata: AnnData, features: Sequence[str] | None = None) -> list[str]
         unknown = [f for f in features if f not in adata.var_names]
         if unknown:
             raise PanelError(
-                f"no marker {', '.join(f'`{u}`' for u in unknown)}", where="features", hint=nearest(unknown[0], adata.var_names)
+                f"no marker {', '.join(f'`{u}`' for u in unknown)}",
+                where="features",
+                hint=nearest(unknown[0], adata.var_names),
             )
         asked = set(features)
         chosen = [str(v) for v in adata.var_names if v in asked]
@@ -65,7 +67,7 @@ def features(adata: AnnData, features: Sequence[str] | None = None) -> list[str]
         raise UsageError(
             "no marker is left to cluster on",
             where="features",
-            hint="set `marker_class` to `type` in the panel for markers that define cell types, or name `features=[...]`",
+            hint="set `marker_class` to `type` in the panel, or name `features=[...]`",
         )
     adata.uns[UNS] = dict(adata.uns.get(UNS, {})) | {"features": chosen}
     return chosen

@@ -45,6 +45,13 @@ def record(adata: AnnData, step: str, params: Mapping[str, Any], random_state: i
 
     home = dict(adata.uns.get(UNS, {}))  # a view's uns is copied on write
     steps = home.get("steps", pd.DataFrame(columns=list(Tables.STEPS), dtype=str))
-    row = (step, canonical_json(dict(params)), "" if random_state is None else str(random_state), metadata.version("cytof"))
-    steps = pd.concat([steps[steps["step"] != step], pd.DataFrame([row], columns=list(Tables.STEPS))], ignore_index=True)
+    row = (
+        step,
+        canonical_json(dict(params)),
+        "" if random_state is None else str(random_state),
+        metadata.version("cytof"),
+    )
+    steps = pd.concat(
+        [steps[steps["step"] != step], pd.DataFrame([row], columns=list(Tables.STEPS))], ignore_index=True
+    )
     adata.uns[UNS] = home | {"steps": steps}
