@@ -1,0 +1,78 @@
+"""A first panel from what files say of themselves: the shipped panel they fit, or a table to fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from cytof.panel.channel import marker_from_name, same_antigen_key
+from cytof.panel.find import names
+from cytof.panel.panel import Panel, channel_table, load
+from cytof.scale import COFACTOR
+
+__all__ = ["guess"]
+
+_NEEDED = 0.8  # share of the antibody channels that must agree with a shipped panel
+_CAR = {"vhh", "car", "cart", "fmc63", "bcmacar", "proteinl", "strep"}
+_LINEAGE = {"cd45", "cd3", "cd4", "cd8", "cd8a", "cd19", "cd20", "cd14", "cd11b", "cd11c", "cd66b", "cd7", "cd56", "cd16"}
+
+
+def guess(pnn: Sequence[str], pns: Sequence[str]) -> tuple[str | None, pd.DataFrame]:
+    """Guess a panel from the names of a file's channels.
+
+    Parameters
+    ----------
+    pnn, pns
+        ``$PnN`` and ``$PnS``, as :func:`cytof.io.scan_fcs` returns them.
+
+    Returns
+    -------
+    The name of the shipped panel that fits (at least 80 % of its antibodies on the same metal), else None; and a panel
+    table (columns of a panel CSV) made of the file's own names, every antibody of class ``type``, for a person to fill in.
+
+    Examples
+    --------
+    >>> name, table = guess(["Time", "Er170Di", "Ir191Di"], ["Time", "170Er_CD3", "191Ir_DNA1"])
+    >>> name, table[["channel", "antigen", "role"]].values.tolist()
+    (None, [['Er170', 'CD3', 'lineage'], ['Ir191', 'DNA1', 'dna']])
+    """
+    channels = channel_table(pnn, pns)
+    best, share = None, _NEEDED
+    for name in names():
+        fits = _fit(load(name), channels)
+        if fits >= share:
+            best, share = name, fits
+    rows = [_row(str(channel), row) for channel, row in channels.iterrows() if row["metal"]]
+    return best, pd.DataFrame(rows)
+
+
+def _fit(panel: Panel, channels: pd.DataFrame) -> float:
+    antibodies = panel.table[panel.table.marker_class != "none"]
+    agree = 0
+    for channel, row in antibodies.iterrows():
+        if channel in channels.index:
+            said = marker_from_name(channels.at[channel, "pnn"], channels.at[channel, "pns"])
+            tokens = {same_antigen_key(t) for t in [said, *said.split("_")]}
+            agree += bool(tokens & {same_antigen_key(t) for t in [row.antigen, *row.synonyms.split(";")] if t})
+    return agree / max(len(antibodies), 1)
+
+
+def _row(channel: str, row: pd.Series) -> dict[str, Any]:
+    antigen, role = str(row["antigen"]), str(row["role"])
+    antibody = role == "none" and antigen != channel and not antigen[0].isdigit()
+    key = same_antigen_key(antigen.split("_")[0])
+    if antibody and key in _CAR:
+        role = "car"
+    elif antibody and key in _LINEAGE:
+        role = "lineage"
+    return {
+        "channel": channel,
+        "antigen": antigen,
+        "marker_class": "type" if antibody else "none",
+        "role": role,
+        "cofactor": COFACTOR,
+        "synonyms": "",
+        "source": "guessed from the file's channel names",
+    }

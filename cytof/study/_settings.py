@@ -1,0 +1,127 @@
+"""What a study file may say: every key with its type, bounds and default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "CleanSettings",
+    "ClusterSettings",
+    "CompareSettings",
+    "EmbedSettings",
+    "GateSettings",
+    "Study",
+    "TrackSettings",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CleanSettings(_Section):
+    """Which events are set aside before gating.
+
+    ``beads``: ``auto`` finds the bead set by its masses; ``dvs`` or ``beta`` names it; ``none`` looks for no beads.
+    ``intact``: flag debris, doublets and dead cells.
+    """
+
+    beads: Literal["auto", "dvs", "beta", "none"] = "auto"
+    intact: bool = True
+
+
+class GateSettings(_Section):
+    """How thresholds are placed, and which cells go on.
+
+    ``draw``: events drawn from each sample to place thresholds. ``keep``: the gate whose cells go on to clustering and
+    comparison (default: the parent of the CAR gate, else the deepest gate above the subset gates).
+    """
+
+    draw: Annotated[int, Field(ge=1000)] = 50_000
+    keep: str | None = None
+
+
+class ClusterSettings(_Section):
+    """Clustering of one population (default: the CAR gate, else the kept gate).
+
+    ``n_clusters``: FlowSOM metaclusters. ``k``: neighbours of PhenoGraph. ``features``: antigens instead of the default
+    features. ``max_cells``: cells drawn, equally from each sample, for PhenoGraph and the map; FlowSOM takes all.
+    """
+
+    population: str | None = None
+    n_clusters: Annotated[int, Field(ge=2, le=100)] = 9
+    k: Annotated[int, Field(ge=2, le=1000)] = 30
+    grid: tuple[Annotated[int, Field(ge=2, le=50)], Annotated[int, Field(ge=2, le=50)]] = (10, 10)
+    rlen: Annotated[int, Field(ge=1, le=1000)] = 10
+    features: tuple[str, ...] | None = None
+    max_cells: Annotated[int, Field(ge=10)] = 20_000
+
+
+class EmbedSettings(_Section):
+    """The t-SNE map. ``n_jobs`` is part of the result: openTSNE differs between thread counts."""
+
+    perplexity: Annotated[float, Field(gt=1, le=1000)] = 30
+    n_jobs: Annotated[int, Field(ge=1, le=256)] = 2
+
+
+class TrackSettings(_Section):
+    """Which population of which ancestor is followed (defaults: the CAR gate, else the kept gate; CD45+, else all)."""
+
+    population: str | None = None
+    of: str | None = None
+
+
+class CompareSettings(_Section):
+    """Marker tests. ``reference``: a time point (default: the first by day). ``unit``: what counts as a replicate."""
+
+    reference: str | None = None
+    test: Literal["rank-sum", "welch", "permutation"] = "rank-sum"
+    unit: Literal["auto", "cell", "patient"] = "auto"
+    markers: tuple[str, ...] | None = None
+
+
+class Study(_Section):
+    """A study on disk, frozen: paths, panel, gates, settings, seed.
+
+    Paths are relative to the folder of ``study.yaml``. ``panel`` and ``gates`` are names of shipped files or paths;
+    ``gates: none`` takes every event of the files (exports that are gated already).
+
+    Examples
+    --------
+    >>> Study(folder=Path("."), panel="car_t_41").cluster.n_clusters
+    9
+    """
+
+    folder: Path = Field(exclude=True)
+    name: str = "Study"
+    panel: str | None = None
+    gates: str | None = None
+    samples: str = "samples.csv"
+    data_dir: str = "."
+    results: str = "results"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    clean: CleanSettings = CleanSettings()
+    gate: GateSettings = GateSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    embed: EmbedSettings = EmbedSettings()
+    track: TrackSettings = TrackSettings()
+    compare: CompareSettings = CompareSettings()
+
+    def path(self, name: str | Path) -> Path:
+        """Return a path of the study file as it stands on this machine."""
+        return self.folder / name
+
+    @property
+    def out(self) -> Path:
+        """Folder of the results."""
+        return self.path(self.results)
+
+    def named(self, value: str | None) -> str | None:
+        """Return a panel or gate setting: the path beside the study file where there is one, else the shipped name."""
+        if value is None or value == "none":
+            return None
+        beside = self.path(value)
+        return str(beside) if beside.is_file() or "/" in value or "." in value else value
