@@ -1,7 +1,8 @@
 """What a channel means: panels, gating templates and subset signatures, read from ``panels/`` or from your own files."""
 
-from cytof.panel.find import find
+from cytof.panel.find import find, names
 from cytof.panel.guess import guess
 from cytof.panel.panel import Panel, channel_table, load
+from cytof.panel.template import Gate, Template, load_gates
 
-__all__ = ["Panel", "channel_table", "find", "guess", "load"]
+__all__ = ["Gate", "Panel", "Template", "channel_table", "find", "guess", "load", "load_gates", "names"]

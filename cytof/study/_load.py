@@ -15,7 +15,7 @@ __all__ = ["load"]
 
 
 def load(path: str | Path) -> Study:
-    """Read a study.
+    r"""Read a study.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def load(path: str | Path) -> Study:
     --------
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "study.yaml"
-    >>> _ = file.write_text("name: demo\\ncluster:\\n  n_clusters: 7\\n")
+    >>> _ = file.write_text("name: demo\ncluster:\n  n_clusters: 7\n")
     >>> load(file).cluster.n_clusters
     7
     """
@@ -50,7 +50,9 @@ def load(path: str | Path) -> Study:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else str(file)
         problem = getattr(error, "problem", None) or "not UTF-8 text"
-        raise ConfigError(f"not readable as YAML: {problem}", where=where, hint="check quotes and indentation") from None
+        raise ConfigError(
+            f"not readable as YAML: {problem}", where=where, hint="check quotes and indentation"
+        ) from None
     if not isinstance(data, dict):
         raise ConfigError("no settings in this file", where=str(file), hint="write for instance `samples: samples.csv`")
     if "folder" in data:
@@ -73,7 +75,8 @@ def _line(data: Any, place: tuple[Any, ...]) -> int:
     line = 1
     for key in place:
         try:
-            line = (data.lc.key(key) if isinstance(data, dict) else data.lc.item(key))[0] + 1
+            marks: Any = getattr(data, "lc")  # noqa: B009 - ruamel's map of lines
+            line = (marks.key(key) if isinstance(data, dict) else marks.item(key))[0] + 1
             data = data[key]
         except (KeyError, IndexError, TypeError, AttributeError):
             break

@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cytof import panel
+from cytof.panel import Panel
+from cytof.panel.template import Template
+
 __all__ = [
     "CleanSettings",
     "ClusterSettings",
@@ -119,8 +123,18 @@ class Study(_Section):
         """Folder of the results."""
         return self.path(self.results)
 
-    def named(self, value: str | None) -> str | None:
-        """Return a panel or gate setting: the path beside the study file where there is one, else the shipped name."""
+    def read_panel(self) -> Panel | None:
+        """Return the panel, or None where the study names none."""
+        name = self._named(self.panel)
+        return panel.load(name) if name else None
+
+    def read_gates(self) -> Template | None:
+        """Return the gating template, or None where the study names none."""
+        name = self._named(self.gates)
+        return panel.load_gates(name) if name else None
+
+    def _named(self, value: str | None) -> str | None:
+        """Return a setting as the path beside the study file where there is one, else as the shipped name."""
         if value is None or value == "none":
             return None
         beside = self.path(value)

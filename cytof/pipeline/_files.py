@@ -1,0 +1,72 @@
+"""What the stages read and write: cleaned files one after the other, tables, Gating-ML, stage keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cytof import clean, io, provenance
+from cytof.errors import CytofError, InputError
+from cytof.events import Events
+from cytof.panel import Panel
+from cytof.study import Study
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cytof.gate import Gating
+
+__all__ = ["cleaned", "key", "read_cells", "read_sheet", "write_gatingml", "write_tables"]
+
+
+def read_sheet(study: Study) -> pd.DataFrame:
+    """Return the study's sample sheet."""
+    return io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir))
+
+
+def cleaned(
+    study: Study, sheet: pd.DataFrame, markers: Panel | None, failed: dict[str, CytofError], *, strict: bool
+) -> Iterator[Events]:
+    """Read and clean one file after the other; a file that fails is noted in ``failed`` and passed over."""
+    for row in sheet.itertuples():
+        if row.sample_id in failed:
+            continue
+        try:
+            events = io.read_fcs(row.path, panel=markers, sample_id=row.sample_id)
+            if study.clean.beads != "none":
+                events = clean.find_beads(events, beads=study.clean.beads)
+            if study.clean.intact:
+                events = clean.intact(events)
+        except CytofError as error:
+            if strict:
+                raise
+            failed[row.sample_id] = error
+            continue
+        yield events
+
+
+def read_cells(study: Study) -> AnnData:
+    """Return what ``cytof cluster`` wrote."""
+    file = study.out / "cells.h5ad"
+    if not file.exists():
+        raise InputError("no clustered cells here", where=str(file), hint="run `cytof cluster` first")
+    return io.read_h5ad(file)
+
+
+def key(study: Study, stage: str, inputs: Iterable[str]) -> str:
+    """Return the stage key: hashes of the inputs and every setting that can change a number."""
+    return provenance.stage_key(stage, list(inputs), study.model_dump(mode="json", exclude={"name", "results"}))
+
+
+def write_tables(study: Study, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write ``results/tables/<name>.csv``."""
+    for name, table in tables.items():
+        io.write_table(study.out / "tables" / f"{name}.csv", table)
+
+
+def write_gatingml(path: Path, gated: Gating) -> None:
+    """Write the gates of one sample, on the channel names of its FCS file."""
+    io.write_gatingml(path, gated.regions, gated.parents, channels=gated.events.channels["pnn"].to_dict())

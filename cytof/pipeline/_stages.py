@@ -1,0 +1,211 @@
+"""The map of the house: a study on disk goes through every room in order.
+
+``run(study)`` calls :func:`gate`, :func:`cluster`, :func:`track`, :func:`compare` and :func:`report`; each can be
+called alone and then reads what the one before it wrote. One seed a stage is spawned from the study's; every output is
+written whole or not at all, with a done-file beside the stage's main output.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from cytof import clean, io, provenance, transform
+from cytof._assemble import assemble
+from cytof.errors import CytofError, InputError, SampleFailures
+from cytof.keys import UNS, Obs
+from cytof.pipeline._files import cleaned, key, read_cells, read_sheet, write_gatingml, write_tables
+from cytof.pipeline._select import kept_gate, population, tracked
+from cytof.study import Study
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["STAGES", "cluster", "compare", "gate", "report", "run", "track"]
+
+STAGES = ("gate", "cluster", "track", "compare", "report")
+
+Say = Callable[[str, str, str], None]
+"""Called with stage, sample (or empty) and what was found: the command line shows it as progress."""
+
+
+def _silent(stage: str, sample: str, found: str) -> None:
+    pass
+
+
+def run(study: Study, *, strict: bool = False, say: Say = _silent) -> Path:
+    """Do everything and return the path of ``report.html``.
+
+    Parameters
+    ----------
+    study
+        From :func:`cytof.study.load`.
+    strict
+        Stop at the first sample that fails; otherwise the others go on.
+    say
+        Progress callback.
+
+    Writes
+    ------
+    ``results/`` of the study: ``gated/*.h5ad cells.h5ad tables/*.csv figures/* report.html methods.md run.json``.
+
+    Raises
+    ------
+    SampleFailures
+        The run reached its end, but these samples failed (exit code 4).
+    CytofError
+        The study cannot be run; see :mod:`cytof.errors`.
+
+    Examples
+    --------
+    ``cytof.pipeline.run(cytof.study.load("demo/study.yaml"))``
+    """
+    failed = gate(study, strict=strict, say=say)
+    cells = cluster(study, say=say)
+    track(study, cells, say=say)
+    compare(study, cells, say=say)
+    page = report(study, cells, failed=failed, say=say)
+    if failed:
+        lines = "\n".join(f"  {sample}: {error}" for sample, error in failed.items())
+        raise SampleFailures(f"{len(failed)} of the samples failed, the others are in {page}:\n{lines}")
+    return page
+
+
+def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str, CytofError]:
+    """Clean and gate every file; return the samples that failed.
+
+    Writes ``gated/<sample>.h5ad``, ``gated/<sample>.gatingml.xml`` and ``tables/waterfall.csv``.
+    """
+    from cytof import gate as gating
+
+    sheet = read_sheet(study)
+    markers, template = study.read_panel(), study.read_gates()
+    files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
+    failed: dict[str, CytofError] = {}
+    seed = provenance.stage_seed(study.seed, "gate")
+    thresholds = pd.DataFrame()
+    if template is not None:
+        draws = (e.draw(study.gate.draw, seed) for e in cleaned(study, sheet, markers, failed, strict=strict))
+        thresholds = gating.place(template, draws, sheet, random_state=seed)
+        say("gate", "", f"{thresholds['gate'].nunique()} gates placed on draws of {study.gate.draw:,} events a sample")
+    waterfalls = []
+    for events in cleaned(study, sheet, markers, failed, strict=strict):
+        sample = events.sample_id
+        started = time.monotonic()
+        waterfalls.append(clean.waterfall(events).assign(sample_id=sample))
+        out = study.out / "gated" / f"{sample}.h5ad"
+        if template is None:
+            cells = assemble([events], sheet)
+        else:
+            gated = gating.apply(events, template, thresholds)
+            write_gatingml(out.with_suffix(".gatingml.xml"), gated)
+            cells = assemble([gated.keep(study.gate.keep or kept_gate(template))], sheet)
+        io.write_h5ad(out, cells)
+        provenance.mark_done(out, key(study, "gate", [provenance.sha256(files[sample])]), time.monotonic() - started)
+        say("gate", sample, f"{len(events):,} events, {cells.n_obs:,} cells kept")
+    if len(failed) == len(sheet):
+        raise next(iter(failed.values()))
+    write_tables(study, {"waterfall": pd.concat(waterfalls)[["sample_id", "step", "n_left", "fraction_left"]]})
+    return failed
+
+
+def cluster(study: Study, *, say: Say = _silent) -> AnnData:
+    """FlowSOM, PhenoGraph and t-SNE on the population; writes and returns ``cells.h5ad``."""
+    from cytof import cluster as engines
+    from cytof import embed
+
+    started = time.monotonic()
+    sheet = read_sheet(study)
+    files = [study.out / "gated" / f"{s}.h5ad" for s in sheet[Obs.SAMPLE]]
+    files = [f for f in files if f.exists()]
+    if not files:
+        raise InputError("no gated samples here", where=str(study.out / "gated"), hint="run `cytof gate` first")
+    cells = assemble([io.read_h5ad(f) for f in files], sheet)
+    write_tables(study, {name: cells.uns[UNS][name] for name in ("counts", "thresholds", "blanks", "warnings")})
+    part = population(study, cells)
+    say("cluster", "", f"{part.n_obs:,} cells of {cells.n_obs:,}")
+    settings, features = study.cluster, transform.features(part, study.cluster.features)
+    engines.flowsom(
+        part, n_clusters=min(settings.n_clusters, part.n_obs), grid=settings.grid, rlen=settings.rlen,
+        features=features, random_state=provenance.stage_seed(study.seed, "flowsom"),
+    )  # fmt: skip
+    say("cluster", "", f"FlowSOM: {part.obs[Obs.FLOWSOM].nunique()} clusters")
+    transform.equal_draw(part, total=settings.max_cells, random_state=provenance.stage_seed(study.seed, "draw"))
+    drawn = part[part.obs[Obs.IN_FIT]].copy()
+    engines.phenograph(
+        drawn, k=settings.k, features=features, random_state=provenance.stage_seed(study.seed, "phenograph")
+    )
+    say("cluster", "", f"PhenoGraph: {drawn.obs[Obs.PHENOGRAPH].nunique()} clusters")
+    embed.tsne(
+        drawn, perplexity=study.embed.perplexity, n_jobs=study.embed.n_jobs, features=features,
+        random_state=provenance.stage_seed(study.seed, "tsne"),
+    )  # fmt: skip
+    say("cluster", "", f"t-SNE: {drawn.n_obs:,} cells on the map")
+    transform.merge_cells(part, drawn)
+    transform.merge_cells(cells, part)
+    out = study.out / "cells.h5ad"
+    io.write_h5ad(out, cells)
+    provenance.mark_done(out, key(study, "cluster", map(provenance.sha256, files)), time.monotonic() - started)
+    return cells
+
+
+def track(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> None:
+    """Write the tables ``abundance subsets clusters state profile``."""
+    from cytof import track as follow
+
+    cells = read_cells(study) if cells is None else cells
+    name, of = tracked(study, cells)
+    part = population(study, cells)
+    write_tables(
+        study,
+        {
+            "abundance": follow.abundance(cells, population=name, of=of),
+            "subsets": follow.subsets(cells, of=name),
+            "clusters": follow.abundance(part, groupby=Obs.FLOWSOM, of=name),
+            "state": follow.state(part),
+            "profile": follow.profile(part, groupby=Obs.FLOWSOM),
+        },
+    )
+    say("track", "", f"{name} of {of}")
+
+
+def compare(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> None:
+    """Write the tables ``markers_visits`` (between visits within each subset) and ``markers_arms`` (CAR T v host T)."""
+    from cytof import compare as tests
+
+    cells = read_cells(study) if cells is None else cells
+    settings = study.compare
+    options: dict[str, Any] = {"markers": settings.markers, "test": settings.test, "unit": settings.unit}
+    part = population(study, cells)
+    tables = {"markers_visits": tests.markers(part, by=Obs.TIMEPOINT, reference=settings.reference, **options)}
+    if cells.obs[Obs.CAR].nunique() == 2:
+        tables["markers_arms"] = tests.markers(cells, by=Obs.CAR, reference=False, within=Obs.TIMEPOINT, **options)
+    write_tables(study, tables)
+    say("compare", "", ", ".join(f"{len(t):,} rows in {n}.csv" for n, t in tables.items()))
+
+
+def report(
+    study: Study, cells: AnnData | None = None, *, failed: dict[str, CytofError] | None = None, say: Say = _silent
+) -> Path:
+    """Draw the figures and write ``report.html``, ``methods.md`` and ``run.json``; returns the page's path."""
+    from cytof import report as pages
+
+    cells = read_cells(study) if cells is None else cells
+    sheet = read_sheet(study)
+    story = {
+        "study": study.model_dump(mode="json"),
+        "inputs": {s: {"file": Path(p).name, "sha256": provenance.sha256(p), "bytes": Path(p).stat().st_size}
+                   for s, p in zip(sheet[Obs.SAMPLE], sheet["path"], strict=True)},
+        "failed": {s: str(e) for s, e in (failed or {}).items()},
+        "versions": provenance.versions(),
+    }  # fmt: skip
+    with provenance.atomic(study.out / "run.json") as part:
+        part.write_text(provenance.canonical_json(story) + "\n", encoding="utf-8")
+    waterfall = pd.read_csv(study.out / "tables" / "waterfall.csv")
+    page = pages.write(cells, study.out, study_name=study.name, waterfall=waterfall, provenance=story)
+    say("report", "", str(page))
+    return page

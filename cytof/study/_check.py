@@ -1,0 +1,141 @@
+"""All faults of a study in one list, before hours of work: settings, sheet, panel, gates, files, channels, dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from cytof import io, panel
+from cytof._check import nearest
+from cytof.errors import Caution, ConfigError, CytofError, PanelError
+from cytof.keys import Obs
+from cytof.panel import Panel
+from cytof.study._settings import Study
+
+__all__ = ["CheckResult", "check"]
+
+
+@dataclass
+class CheckResult:
+    """What a check found.
+
+    Attributes
+    ----------
+    faults
+        Errors that keep the study from running, in the order of the study's parts.
+    cautions
+        What was mended or passed over.
+    table
+        One row a sample: ``sample_id events channels antibodies missing warnings``.
+    """
+
+    faults: list[CytofError] = field(default_factory=list)
+    cautions: list[Caution] = field(default_factory=list)
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def check(study: Study) -> CheckResult:
+    """Check a study without computing anything: only HEADER and TEXT of the files are read.
+
+    Parameters
+    ----------
+    study
+        From :func:`cytof.study.load`.
+
+    Returns
+    -------
+    CheckResult; the study can be run when ``faults`` is empty.
+
+    Examples
+    --------
+    ``check(load("demo/study.yaml")).faults`` is ``[]`` after ``cytof demo``.
+    """
+    found = CheckResult()
+    where = str(study.path("study.yaml"))
+
+    def attempt(part: Callable[[], Any]) -> Any:
+        try:
+            return part()
+        except CytofError as error:
+            found.faults.append(error)
+            return None
+
+    markers = attempt(lambda: study.read_panel())
+    template = attempt(lambda: study.read_gates())
+    sheet = attempt(lambda: io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir)))
+    if sheet is None:
+        return found
+    if template is not None:
+        for name in filter(None, (study.gate.keep, study.track.population, study.track.of, study.cluster.population)):
+            attempt(lambda name=name: template.gate(name))  # type: ignore[misc]
+    found.faults += _reference(study, sheet, where)
+    needed = sorted({d for g in template.gates for d in g.dims}) if template is not None else []
+    rows = []
+    for row in sheet.itertuples():
+        header = attempt(lambda row=row: io.scan_fcs(row.path))  # type: ignore[misc]
+        if header is None:
+            continue
+        found.cautions += header.warnings
+        channels = panel.channel_table(header.pnn, header.pns)
+        if markers is not None:
+            channels, more = markers.match(header.pnn, header.pns, where=str(row.file_name))
+            found.cautions += more
+        found.faults += _missing(channels, needed, markers, str(row.file_name))
+        rows.append(_row(row.sample_id, header, channels, markers))
+    found.table = pd.DataFrame(rows)
+    return found
+
+
+def _reference(study: Study, sheet: pd.DataFrame, where: str) -> list[CytofError]:
+    reference = study.compare.reference
+    known = sheet[Obs.TIMEPOINT].astype(str).unique()
+    if reference is None or reference in known:
+        return []
+    listed = f"time points of the sheet: {', '.join(known)}"
+    hint = nearest(reference, known) or listed
+    return [ConfigError(f"`compare.reference` is `{reference}`, which no sample has; {listed}", where=where, hint=hint)]
+
+
+def _missing(channels: pd.DataFrame, needed: list[str], markers: Panel | None, file: str) -> list[CytofError]:
+    """Return one fault for each antigen that a gate needs and the file lacks."""
+    present = {str(v).casefold() for column in ("antigen", "role", "pnn") for v in channels[column]}
+    present |= {str(c).casefold() for c in channels.index}
+    faults: list[CytofError] = []
+    for name in needed:
+        spelling = _panel_name(markers, name)
+        if spelling.casefold() in present:
+            continue
+        metal = ""
+        if markers is not None:
+            at = markers.table.index[markers.table.antigen == spelling]
+            metal = f" ({at[0]})" if len(at) else ""
+        hint = nearest(name, [str(a) for a in channels["antigen"]]) or (
+            "check `panel` in study.yaml; `cytof inspect FILE` lists the channels"
+        )
+        faults.append(PanelError(f"no channel for `{name}`{metal}, which the gates need", where=file, hint=hint))
+    return faults
+
+
+def _panel_name(markers: Panel | None, name: str) -> str:
+    if markers is None:
+        return name
+    try:
+        return markers.antigen(name)
+    except PanelError:
+        return name
+
+
+def _row(sample: str, header: Any, channels: pd.DataFrame, markers: Panel | None) -> dict[str, Any]:
+    antibodies = set(markers.antigens) if markers is not None else set()
+    present = antibodies & set(channels["antigen"])
+    return {
+        Obs.SAMPLE: sample,
+        "events": header.n_events,
+        "channels": len(header.pnn),
+        "antibodies": f"{len(present)}/{len(antibodies)}" if markers is not None else "",
+        "missing": ", ".join(sorted(antibodies - present)) or "-",
+        "warnings": len(header.warnings),
+    }
