@@ -1,0 +1,122 @@
+"""Normalisation beads: events that are high in every bead channel, whether or not a cell clings to them.
+
+Source: Finck et al. 2013, Cytometry A 83:483 (bead sets; beads are high in all bead channels, singlets low in DNA).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytof import density
+from cytof._check import one_of
+from cytof.errors import Caution
+from cytof.events import Events
+from cytof.region import Dimension, Rectangle, mask
+from cytof.scale import COFACTOR, to_counts
+
+__all__ = ["BEADS", "find_beads"]
+
+BEADS: dict[str, tuple[str, ...]] = {
+    "dvs": ("Ce140", "Eu151", "Eu153", "Ho165", "Lu175"),
+    "dvs2010": ("La139", "Pr141", "Tb159", "Tm169", "Lu175"),
+}
+"""Bead sets by name: EQ four element beads (Ce Eu Ho Lu; two europium isotopes), and the older five-element beads."""
+
+_DIM = (1.0, 5.0)  # where the threshold may lie, arcsinh(counts / 5): 6 to 371 counts
+_GAP = (1.5, 5.0)  # and where it is put when no bead stands out
+
+
+def find_beads(events: Events, *, beads: str | Sequence[str] = "auto") -> Events:
+    """Flag normalisation beads and bead-cell doublets.
+
+    An event is flagged when all channels of the bead set are above one threshold. The threshold is the valley of the
+    lowest of the bead channels, event by event; cells lack at least one of the elements, so that markers on europium
+    do not matter. Without a valley (no or very few beads) it lies in the emptiest part of the range.
+
+    Parameters
+    ----------
+    events
+        Counts of one file.
+    beads
+        ``"auto"`` (the set of :data:`BEADS` whose channels are there and that flags most), the name of a set, or the
+        bead channels.
+
+    Returns
+    -------
+    Events with ``flags["bead"]``, ``regions["bead"]`` (the flagged region) and a step record with the counts ``bead``
+    (all flagged), ``bead_cell`` (those with DNA). Without the channels, the same events with a caution.
+
+    Raises
+    ------
+    UsageError
+        ``beads`` names no known set.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> X = np.zeros((2000, 5), np.float32)
+    >>> X[:100] = 800
+    >>> channels = pd.DataFrame({"role": "bead"}, index=list(BEADS["dvs"]))
+    >>> int(find_beads(Events(X, channels, {}, "s1")).flags["bead"].sum())
+    100
+    """
+    sets = _candidates(beads)
+    present = {name: chans for name, chans in sets.items() if all(c in events.channels.index for c in chans)}
+    if not present or not len(events):
+        missing = {n: [c for c in chans if c not in events.channels.index] for n, chans in sets.items()}
+        what = "; ".join(f"{n}: {', '.join(m)}" for n, m in missing.items() if m) or "no events"
+        caution = Caution(f"{events.sample_id}:beads", f"channels missing ({what})", "beads were not looked for")
+        return events.replace(warnings=(*events.warnings, caution))
+    regions = {name: _region(events, chans) for name, chans in present.items()}
+    masks = {name: mask(r, events.column) for name, r in regions.items()}
+    chosen = max(present, key=lambda name: (int(masks[name].sum()), -list(present).index(name)))
+    flag, region = masks[chosen], regions[chosen]
+    dna = [c for c in events.with_role("dna") or ("Ir191", "Ir193") if c in events.channels.index]
+    with_cell = int((flag & _has_dna(events, dna, flag)).sum()) if dna else 0
+    step = {
+        "step": "find_beads",
+        "params": {"beads": chosen, "channels": list(present[chosen]), "threshold_counts": to_counts(region.low[0])},
+        "counts": {"bead": int(flag.sum()), "bead_cell": with_cell},
+    }
+    return events.replace(
+        flags=events.flags.assign(bead=flag), regions={**events.regions, "bead": region}, steps=(*events.steps, step)
+    )
+
+
+def _candidates(beads: str | Sequence[str]) -> dict[str, tuple[str, ...]]:
+    if isinstance(beads, str):
+        if beads == "auto":
+            return BEADS
+        one_of(beads, ["auto", *BEADS], "beads")
+        return {beads: BEADS[beads]}
+    return {"given": tuple(beads)}
+
+
+def _region(events: Events, channels: tuple[str, ...]) -> Rectangle:
+    lowest = np.min([events.column(c) for c in channels], axis=0)
+    threshold = _threshold(np.arcsinh(lowest / np.float32(COFACTOR)))
+    dims = tuple(Dimension(c, COFACTOR) for c in channels)
+    return Rectangle(dims, (threshold,) * len(dims), (np.inf,) * len(dims))
+
+
+def _threshold(lowest: NDArray) -> float:
+    counts = density.histogram(lowest)
+    found = density.valley(counts, bounds=_DIM, min_counts=5.0, n_bootstrap=0)
+    if found is not None:
+        return found.value
+    if density.quantile(counts, 0.5) > _GAP[0]:  # a file of beads alone
+        return max(density.tail(counts, side="left"), _DIM[0])
+    return density.emptiest(counts, _GAP)
+
+
+def _has_dna(events: Events, dna: list[str], bead: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which events have at least a quarter of a cell's DNA (the median of what is no bead)."""
+    hit = np.ones(len(events), bool)
+    for channel in dna:
+        values = events.column(channel)
+        cells = values[~bead]
+        hit &= values > 0.25 * (np.median(cells) if len(cells) else np.inf)
+    return hit
