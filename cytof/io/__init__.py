@@ -1,0 +1,6 @@
+"""Files <-> memory: FCS, sample sheets, tables and h5ad; everything read, nothing silently wrong, nothing lost."""
+
+from cytof.io._fcs import FCSHeader, read_fcs, scan_fcs
+from cytof.io._write import write_fcs
+
+__all__ = ["FCSHeader", "read_fcs", "scan_fcs", "write_fcs"]
