@@ -65,7 +65,8 @@ def assemble(
         Index antigen; ``channel metal mass marker_class role cofactor gated``; ``gated``: every kept cell passed a gate
         on this marker.
     ``uns["cytof"]``
-        ``schema panel gates counts thresholds blanks warnings steps``.
+        ``schema panel gates car_gate kept counts thresholds blanks warnings steps``; ``gates`` is the template's text,
+        ``car_gate`` and ``kept`` are gate paths.
 
     Raises
     ------
@@ -135,6 +136,8 @@ def _part_of_events(sample: Gating | Events) -> _Part:
     tables = {
         "panel": events.channels.reset_index(names="channel"),
         "gates": gates,
+        "car_gate": "" if isinstance(sample, Events) else (sample.car_gate or ""),
+        "kept": "root" if isinstance(sample, Events) else sample.kept,
         "counts": counts,
         "thresholds": thresholds,
         "blanks": blanks,
@@ -255,7 +258,7 @@ def _tables(parts: Sequence[_Part], dropped: list[tuple[str, ...]]) -> dict[str,
     return {
         "schema": SCHEMA,
         "panel": panel.reset_index(drop=True),
-        "gates": parts[0].tables["gates"],
+        **{key: parts[0].tables[key] for key in ("gates", "car_gate", "kept")},
         "counts": _concat([p.tables["counts"] for p in parts], Tables.COUNTS),
         "thresholds": _concat([p.tables["thresholds"] for p in parts], Tables.THRESHOLDS),
         "blanks": _concat([p.tables["blanks"] for p in parts], Tables.BLANKS),

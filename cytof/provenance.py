@@ -13,7 +13,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
             hint="free disk space or choose another folder",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def _is_about(error: OSError, part: Path, path: Path) -> bool:

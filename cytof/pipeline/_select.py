@@ -26,21 +26,10 @@ def kept_gate(template: Template) -> str:
 
 def tracked(study: Study, cells: AnnData) -> tuple[str, str]:
     """Return the population that is followed and its denominator."""
-    gates = cells.uns[UNS]["counts"]["gate"].unique()
-    names = {path.rsplit("/", 1)[-1] for path in gates}
-    car = cells.obs.loc[cells.obs[Obs.CAR], Obs.GATE]
-    population = study.track.population or study.cluster.population
-    if population is None:
-        paths = [str(p) for p in (car if len(car) else cells.obs[Obs.GATE]).unique()]
-        population = _common_path(paths)
-    return population, study.track.of or ("CD45+" if "CD45+" in names else "root")
-
-
-def _common_path(paths: list[str]) -> str:
-    """Return the deepest gate that all paths run through."""
-    split = [p.split("/") for p in paths]
-    common = [level[0] for level in zip(*split, strict=False) if len(set(level)) == 1]
-    return "/".join(common) or "root"
+    home = cells.uns[UNS]
+    names = {path.rsplit("/", 1)[-1] for path in home["counts"]["gate"]}
+    name = study.track.population or study.cluster.population or home["car_gate"] or home["kept"]
+    return name, study.track.of or ("CD45+" if "CD45+" in names else "root")
 
 
 def population(study: Study, cells: AnnData) -> AnnData:

@@ -114,8 +114,11 @@ def merge_cells(adata: AnnData, part: AnnData) -> None:
         values = part.obs[column]
         if column in adata.obs and values.equals(adata.obs[column].iloc[places].set_axis(values.index)):
             continue
+        if values.dtype == bool:
+            adata.obs[column] = np.isin(np.arange(adata.n_obs), places[values.to_numpy()])
+            continue
         whole = values.reindex(adata.obs_names)
-        adata.obs[column] = whole.fillna(False).astype(bool) if values.dtype == bool else whole
+        adata.obs[column] = whole
         if isinstance(values.dtype, pd.CategoricalDtype):
             adata.obs[column] = pd.Categorical(whole, categories=values.cat.categories, ordered=values.cat.ordered)
     for key, values in part.obsm.items():
