@@ -1,0 +1,117 @@
+"""Marker levels between visits, or between CAR T and host T cells: effect, interval, test, and its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from cytof._check import one_of
+from cytof.compare._adjust import adjust
+from cytof.compare._design import plan
+from cytof.compare._units import cell_rows, patient_rows
+from cytof.errors import UsageError
+from cytof.keys import Obs, Tables
+from cytof.track._cells import columns_of, default_markers
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["EXTRAS", "markers"]
+
+EXTRAS: Final = (
+    "n", "n_reference", "auroc", "auroc_low", "auroc_high", "cliffs_delta", "median", "median_reference", "note",
+)  # fmt: skip
+"""Columns of :func:`markers` after those of ``keys.Tables.TEST``."""
+
+_PATIENTS: Final = 3  # from here on patients are the unit of `unit="auto"`
+
+
+def markers(
+    adata: AnnData,
+    *,
+    by: str = Obs.TIMEPOINT,
+    reference: Hashable | None = None,
+    within: str | None = Obs.SUBSET,
+    markers: Sequence[str] | None = None,
+    test: str = "rank-sum",
+    unit: str = "auto",
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Compare each marker between every level of ``by`` and the reference, within each level of ``within``.
+
+    Between visits: the defaults. CAR T against host T cells: ``by="car", reference=False, within="timepoint"``.
+
+    Parameters
+    ----------
+    adata
+        Cells with arcsinh values in X, shape (n_cells, n_markers); NaN is a missing value.
+    by
+        Column of ``obs`` with what is compared.
+    reference
+        Level that the others are set against; None for the first (by day for ``timepoint``, False for a bool).
+    within
+        Column of ``obs``; each level is compared by itself, and fills the column ``subset``. None for all cells.
+    markers
+        Markers; None for all of class ``type`` and ``state`` that no gate made constant, without the CAR.
+    test
+        Test of cells: ``rank-sum`` (R's ``wilcox.test(exact = FALSE)``), ``welch`` or ``permutation`` (of means, 999
+        draws, smallest p 0.001).
+    unit
+        ``cell``: every cell counts as one; right for what was in these tubes, silent on other patients and other tubes.
+        ``patient``: a t test on patient means (paired where patients have both levels), whatever ``test`` says of
+        cells. ``auto``: patients from three on, else cells.
+    random_state
+        Seed of ``permutation``.
+
+    Returns
+    -------
+    DataFrame, columns ``keys.Tables.TEST`` and ``EXTRAS``, by ``within``, level and marker. ``estimate``: difference of
+    the means on the arcsinh scale, level minus reference, with a 95 % Welch (patients: t) interval ``ci_low ci_high``.
+    ``statistic``: W, t or the difference. ``q``: Benjamini-Hochberg over all rows of this table, the family.
+    ``n_units``: cells or patients tested. ``n n_reference``: cells with a value. ``auroc``: chance that a cell is above
+    one of the reference, with DeLong's interval (patients: mean of the patients' AUROCs with a t interval);
+    ``cliffs_delta = 2 auroc - 1``. ``median median_reference``: of the cells (patients: of the patients' medians). What
+    cannot be tested (no cells, one cell, all values equal, marker missing) has p = NaN and the reason in ``note``.
+
+    Raises
+    ------
+    UsageError
+        No such column, reference, test or unit.
+    PanelError
+        No such marker.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> obs = pd.DataFrame({"timepoint": ["2mo"] * 3 + ["5yr"] * 3, "day": [60.0] * 3 + [1825.0] * 3},
+    ...                    index=list("abcdef"))
+    >>> cells = anndata.AnnData(np.float32([[1], [2], [3], [3], [4], [5]]), obs=obs, var=pd.DataFrame(index=["Ki67"]))
+    >>> table = markers(cells, within=None)
+    >>> table[["contrast", "unit", "estimate", "auroc", "note"]].round(3).values.tolist()
+    [['5yr vs 2mo', 'cell', 2.0, 0.944, 'cells of one patient are not replicates']]
+
+    Source: Hollander and Wolfe 1999; Welch 1947; DeLong et al. 1988; Benjamini and Hochberg 1995.
+    """
+    one_of(test, ("rank-sum", "welch", "permutation"), "test")
+    one_of(unit, ("auto", "cell", "patient"), "unit")
+    names = default_markers(adata, markers)
+    design = plan(adata, by=by, reference=reference, within=within)
+    if unit == "auto":
+        unit = "patient" if len(design.patients) >= _PATIENTS else "cell"
+    columns = columns_of(adata, names)
+    if unit == "patient":
+        if test == "permutation":
+            raise UsageError(
+                "test is 'permutation' and unit is 'patient'",
+                where="compare.markers",
+                hint="patients are compared by t tests; use unit='cell' to permute cells",
+            )
+        rows = list(patient_rows(adata, design, names, columns))
+    else:
+        rows = list(cell_rows(adata, design, names, columns, test, random_state))
+    table = pd.DataFrame(rows, columns=[*Tables.TEST, *EXTRAS])
+    table["q"] = adjust(table["p"].to_numpy(float))
+    table["cliffs_delta"] = 2 * table["auroc"].astype(float) - 1
+    return table

@@ -1,0 +1,23 @@
+"""AnnData -> tidy tables over the visits: shares, subsets, marker levels, and what heatmaps, violins and maps draw."""
+
+from cytof.track._abundance import abundance
+from cytof.track._detection import limit_of_blank, limit_of_detection
+from cytof.track._distributions import distributions
+from cytof.track._interval import clopper_pearson
+from cytof.track._map import map
+from cytof.track._profile import profile
+from cytof.track._state import state
+from cytof.track._subsets import composition, subsets
+
+__all__ = [
+    "abundance",
+    "clopper_pearson",
+    "composition",
+    "distributions",
+    "limit_of_blank",
+    "limit_of_detection",
+    "map",
+    "profile",
+    "state",
+    "subsets",
+]
