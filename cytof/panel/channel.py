@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ISOTOPES", "canonical_role", "parse_metal", "marker_from_name", "same_antigen_key"]
+__all__ = ["ISOTOPES", "canonical_role", "marker_from_name", "parse_metal", "same_antigen_key"]
 
 ISOTOPES: dict[str, tuple[int, ...]] = {
     "Y": (89,), "Rh": (103,), "Pd": (102, 104, 105, 106, 108, 110), "Ag": (107, 109),
