@@ -25,6 +25,7 @@ from cytof.scale import COFACTOR
 
 __all__ = [
     "GRID",
+    "STEP",
     "Valley",
     "bandwidth",
     "emptiest",
@@ -36,7 +37,10 @@ __all__ = [
     "valley",
 ]
 
-_LOW, _HIGH, _STEP = -2.0, 12.0, 0.02
+STEP = 0.02
+"""Width of a bin of :data:`GRID`."""
+
+_LOW, _HIGH, _STEP = -2.0, 12.0, STEP
 GRID: NDArray[np.float64] = _LOW + _STEP * (np.arange(round((_HIGH - _LOW) / _STEP)) + 0.5)
 """Centres of the bins on the arcsinh scale, 0.02 units apart; values beyond are counted in the outermost bins."""
 

@@ -1,0 +1,7 @@
+"""Events + template -> Gating, in two passes: ``place`` thresholds over draws of all samples, ``apply`` them file by file."""
+
+from cytof.gate._apply import apply
+from cytof.gate._gating import Gating
+from cytof.gate._place import place
+
+__all__ = ["Gating", "apply", "place"]
