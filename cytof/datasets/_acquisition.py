@@ -26,6 +26,7 @@ GAUSSIAN = ("Center", "Offset", "Width", "Residual")
 _BLOCK = 16_384
 _RATE = 0.4  # events a millisecond
 _DIM = 3.0  # below this many counts a marker is background staining
+_MOVING = 0.12  # cells on the way to another phenotype of their subset, at most half way
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,12 @@ class Instrument:
 
 
 def acquire(
-    plan: Plan, level: NDArray[np.float32], dna: NDArray, visit: Visit, instrument: Instrument, rng: np.random.Generator
+    plan: Plan,
+    level: NDArray[np.float32],
+    table: pd.DataFrame,
+    visit: Visit,
+    instrument: Instrument,
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Measure every event of a plan.
 
@@ -103,8 +109,8 @@ def acquire(
         The events, in the order in which they arrive.
     level
         Median counts, shape (n_phenotypes, 41).
-    dna
-        Relative DNA content of each phenotype.
+    table
+        The phenotypes: cell type, subset and DNA content.
     visit
         Gives the gain of the run.
     instrument
@@ -123,7 +129,7 @@ def acquire(
     >>> from cytof.datasets._plan import arrange
     >>> rng, table = np.random.default_rng(0), phenotypes()
     >>> plan = arrange(composition(VISITS[0], scale=0.01), table, rng)
-    >>> X = acquire(plan, levels(VISITS[0]), table.dna.to_numpy(), VISITS[0], Instrument.load(), rng)
+    >>> X = acquire(plan, levels(VISITS[0]), table, VISITS[0], Instrument.load(), rng)
     >>> X.shape[1], bool((np.diff(X[:, 0]) >= 0).all())
     (62, True)
     """
@@ -133,10 +139,11 @@ def acquire(
     X[:, 0] = time
     staining = np.exp(0.04 * rng.standard_normal(level.shape[1])).astype(np.float32)
     sensitivity = _sensitivity(time / time[-1], instrument.mass, visit.gain, rng.uniform(0, 2 * np.pi))
+    sample = _Sample.of(level * staining, table, instrument)
     for start in range(0, n, _BLOCK):
         rows = slice(start, min(n, start + _BLOCK))
         part = Plan(plan.kind[rows], plan.first[rows], plan.second[rows])
-        signal = _signal(part, level * staining, np.asarray(dna, np.float32), instrument, rng)
+        signal = _signal(part, sample, instrument, rng)
         signal = _spill(signal, instrument)
         signal *= sensitivity(rows)
         counts = rng.poisson(signal)
@@ -161,30 +168,68 @@ def _normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
     return rng.standard_normal(shape, np.float32)
 
 
-def _cells(
-    phenotype: NDArray, level: NDArray[np.float32], spread: NDArray[np.float32], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Antigens of one cell each: log-normal about the phenotype's level, with a size of the cell in common."""
-    median = level[phenotype]
-    width = np.where(median < _DIM, np.float32(0.7), spread)
-    size = 0.10 * _normal(rng, len(phenotype), 1)
-    cells = median * np.exp(width * _normal(rng, *median.shape) + size)
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Stained cells of one file: what :func:`_cells` draws from.
+
+    ``log_level`` (n_phenotypes, 41) log of the median counts; ``width`` its spread; ``axes`` (2, 41) loadings of
+    differentiation and activation; ``kin`` phenotypes that a phenotype's cells may be on the way to; ``dna`` content.
+    """
+
+    log_level: NDArray[np.float32]
+    width: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    kin: list[NDArray[np.int64]]
+    dna: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, level: NDArray[np.float32], table: pd.DataFrame, instrument: Instrument) -> _Sample:
+        marker = instrument.table.iloc[instrument.stained]
+        spread = marker.spread.astype(np.float32).to_numpy()
+        group = (table.cell_type + table.subset).to_numpy()
+        kin = [
+            np.flatnonzero((group == group[i]) & (table.subset.iloc[i] != "") | (np.arange(len(table)) == i))
+            for i in range(len(table))
+        ]
+        return cls(
+            np.log(level),
+            np.where(level < _DIM, np.float32(0.7), spread),
+            marker[["differentiation", "activation"]].to_numpy(np.float32).T.copy(),
+            kin,
+            table.dna.to_numpy(np.float32),
+        )
+
+
+def _cells(phenotype: NDArray, sample: _Sample, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Antigens of one cell each.
+
+    Log-normal about the level of the phenotype; in common within a cell are its size and how far it is differentiated
+    and activated. Some T cells are on the way to another phenotype of their subset.
+    """
+    n, width = len(phenotype), sample.width[phenotype]
+    log = sample.log_level[phenotype]
+    moving = np.flatnonzero(rng.random(n) < _MOVING)
+    draw, step = rng.random(len(moving)), 0.5 * rng.random((len(moving), 1))
+    goal = np.array(
+        [sample.kin[p][int(u * len(sample.kin[p]))] for p, u in zip(phenotype[moving], draw, strict=True)], int
+    )
+    log[moving] += step.astype(np.float32) * (sample.log_level[goal] - log[moving])
+    log += width * _normal(rng, *log.shape) + 0.10 * _normal(rng, n, 1) + _normal(rng, n, 2) @ sample.axes
+    cells = np.exp(log)
     unstained = rng.random(cells.shape, np.float32) < 0.2 * np.exp(-cells / 5)
     cells[unstained] = 0
     return cells
 
 
-def _signal(
-    plan: Plan, level: NDArray[np.float32], dna: NDArray[np.float32], instrument: Instrument, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _signal(plan: Plan, sample: _Sample, instrument: Instrument, rng: np.random.Generator) -> NDArray[np.float32]:
     """Mean counts of each event on each mass channel before spill."""
     n, kind = len(plan), plan.kind
     table = instrument.table
-    spread = table.spread.replace("", "0").astype(np.float32).to_numpy()[instrument.stained]
-    cells = _cells(plan.first, level, spread, rng)
+    dna = sample.dna
+    cells = _cells(plan.first, sample, rng)
     content = dna[plan.first] * np.exp(0.11 * _normal(rng, n))
     two = np.flatnonzero(kind == DOUBLET)
-    cells[two] += _cells(plan.second[two], level, spread, rng)
+    cells[two] += _cells(plan.second[two], sample, rng)
     content[two] += dna[plan.second[two]] * np.exp(0.11 * _normal(rng, len(two)))
     dead = np.flatnonzero(kind == DEAD)
     cells[dead] = 0.6 * cells[dead] + 3.0 * np.exp(0.6 * _normal(rng, len(dead), cells.shape[1]))

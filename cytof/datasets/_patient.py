@@ -10,10 +10,10 @@ import pandas as pd
 
 from cytof._check import at_least, in_range, one_of
 from cytof.datasets._acquisition import Instrument, acquire
-from cytof.datasets._helios import write
 from cytof.datasets._phenotypes import SCENARIOS, VISITS, Visit, composition, levels, phenotypes
 from cytof.datasets._plan import arrange, truth_lines
 from cytof.errors import UsageError
+from cytof.io import write_fcs
 from cytof.keys import Tables
 from cytof.provenance import atomic
 
@@ -56,7 +56,8 @@ def patient(out: str | Path, *, scenario: str = "paper", random_state: int = 0, 
 
         - ``event`` row number, from 0;
         - ``cell_type`` ``CAR T``, ``host CD4 T``, ``host CD8 T``, ``host gd T``, ``B``, ``NK``, ``monocyte``, ``DC``,
-          ``granulocyte``, ``debris``, ``bead``; doublets name both partners (``CAR T+B``, ``bead+NK``);
+          ``granulocyte``, ``erythroblast`` (CD45-), ``debris``, ``bead``; doublets name both partners (``CAR T+B``,
+          ``bead+NK``);
         - ``cluster`` C1-C9 for CAR T cells, else empty;
         - ``car`` 1 for one CAR T cell, living or dead; 0 for doublets;
         - ``live`` 1 unless dead cell, debris or bead alone;
@@ -64,7 +65,8 @@ def patient(out: str | Path, *, scenario: str = "paper", random_state: int = 0, 
         - ``bead`` 1 where a bead takes part; ``debris`` 1 for debris;
         - ``subset`` CD4, CD8 or DN for T cells, else empty.
 
-        CAR T cells that a gate should find are ``car & live & singlet``; they are a share of ``live & singlet``.
+        CAR T cells that a gate should find are ``car & live & singlet``; they are a share of ``live & singlet`` but
+        erythroblasts.
     ``samples.csv``, ``study.yaml``, ``README.txt``
         The sample sheet (visits ``2mo 1yr 3yr 5yr``, days 60, 365, 1095, 1825), the study, and a word on all of it.
 
@@ -111,7 +113,7 @@ def _write_visit(
     rng = np.random.default_rng(seed)
     table = phenotypes()
     plan = arrange(counts, table, rng)
-    X = acquire(plan, levels(visit), table.dna.to_numpy(), visit, instrument, rng)
+    X = acquire(plan, levels(visit), table, visit, instrument, rng)
     name = f"{_stem(visit)}.fcs"
     keywords = {
         "$FIL": name,
@@ -123,7 +125,15 @@ def _write_visit(
         "RANDOMIZATION": "uniform negative: a count k > 0 is stored as k - u with u uniform on [0, 1)",
         "SYNTHETIC": "TRUE",
     }
-    write(out / "fcs" / name, X, instrument.names, instrument.stains, keywords)
+    write_fcs(
+        out / "fcs" / name,
+        X,
+        pnn=instrument.names,
+        pns=instrument.stains,
+        keywords=keywords,
+        version="FCS3.0",
+        byteorder="big",
+    )
     _write_text(out / "truth" / f"{_stem(visit)}.truth.csv", truth_lines(plan, table))
 
 
@@ -165,7 +175,8 @@ What is planted
   CD8, five years against two months: Ki67 HLA-DR level; GZMB PD-1 down.
   Five years, CAR T against host T: Ki67 a little higher; PD-1 CD57 GZMB CD107a lower.
   Scenario "{scenario}": {"2 % of host T cells are gamma-delta and DN" if scenario == "gd" else "no host T cell is DN"}.
-  Dead cells 4 %, debris 6 %, doublets 1.9 % (random pairs), beads 2.5 %, bead-cell pairs 0.15 %, for each living cell.
+  For each living single CD45+ cell: CD45- erythroblasts 0.8 %, dead cells 4 %, debris 6 %, doublets 1.9 % (random
+  pairs), beads 2.5 %, bead-cell pairs 0.15 %.
   The sensitivity falls by about a tenth within each run and differs between runs (see batch_id).
 These directions and shares follow the published case; every other number is a reconstruction.
 

@@ -3,7 +3,8 @@
 All of it is data beside this file:
 
 - ``phenotypes.csv``: one row a phenotype, the median dual counts of each antigen on it;
-- ``composition.csv``: per cent of each phenotype at each visit, host cells of all host cells, CAR T cells of all CAR T;
+- ``composition.csv``: per cent of each phenotype at each visit, host cells of all host cells, CAR T cells of all CAR T,
+  gamma-delta T cells of host T cells, CD45- erythroblasts beside the CD45+ cells;
 - ``trends.csv``: by how much an antigen rises or falls within a phenotype from visit to visit.
 
 The shares of CAR T cells, the nine clusters and the directions of the marker trends follow the published case of a
@@ -148,12 +149,13 @@ def composition(visit: Visit, *, scenario: str = "paper", scale: float = 1.0) ->
 
     Returns
     -------
-    int Series indexed by phenotype, in the order of :func:`phenotypes`.
+    int Series indexed by phenotype, in the order of :func:`phenotypes`. Erythroblasts, the one CD45- type, come on top
+    of ``visit.n_leukocytes``.
 
     Examples
     --------
     >>> counts = composition(VISITS[3])
-    >>> int(counts.filter(like="CAR").sum()), int(counts.sum())
+    >>> int(counts.filter(like="CAR").sum()), int(counts.drop("erythroblast").sum())
     (374, 156000)
     """
     table = read_data("composition.csv").set_index("phenotype").loc[phenotypes().index]
@@ -165,10 +167,12 @@ def composition(visit: Visit, *, scenario: str = "paper", scale: float = 1.0) ->
         share["host gd"] = gd
     else:
         share["host gd"] = 0.0
+    beside = table["of"].str.startswith("CD45+").to_numpy()
     n = round(visit.n_leukocytes * scale)
     n_car = max(1, round(n * visit.car_share))
     car = (table["of"] == "CAR T").to_numpy()
     counts = pd.Series(0, index=table.index, dtype=np.int64)
     counts[car] = allocate(share[car].to_numpy(), n_car)
-    counts[~car] = allocate(share[~car].to_numpy(), n - n_car)
+    counts[~car & ~beside] = allocate(share[~car & ~beside].to_numpy(), n - n_car)
+    counts[beside] = np.rint(share[beside].to_numpy() / 100 * n).astype(np.int64)
     return counts
