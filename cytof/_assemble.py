@@ -131,7 +131,7 @@ def _part_of_events(sample: Gating | Events) -> _Part:
         counts, gates = pd.DataFrame([root], columns=list(Tables.COUNTS)), ""
         thresholds = blanks = pd.DataFrame()
     else:
-        counts, thresholds, blanks, gates = sample.counts, sample.thresholds, sample.blanks, sample.template_text
+        counts, thresholds, blanks, gates = sample.counts, sample.thresholds, sample.blanks, sample.text
     warned = [(events.sample_id, c.where, c.found, c.done, c.level) for c in events.warnings]
     tables = {
         "panel": events.channels.reset_index(names="channel"),

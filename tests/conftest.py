@@ -29,3 +29,21 @@ def real_data() -> Callable[[str], Path]:
         return found
 
     return path
+
+
+@pytest.fixture(scope="session")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return study.yaml of a synthetic patient at a tenth of the size, seed 0. Do not write into its folder."""
+    from cytof import datasets
+
+    return datasets.patient(tmp_path_factory.mktemp("patient"), scale=0.1, random_state=0)
+
+
+@pytest.fixture
+def study_copy(patient: Path, tmp_path: Path) -> Path:
+    """Return a folder with a copy of the small patient's study that a test may break."""
+    import shutil
+
+    folder = tmp_path / "study"
+    shutil.copytree(patient.parent, folder, ignore=shutil.ignore_patterns("results", "truth"))
+    return folder

@@ -1,0 +1,156 @@
+"""The command line: exit codes, and one clear line for each typical mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cytof import io
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+
+def cytof(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cytof", *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+
+
+def fails(code: int, *arguments: object) -> list[str]:
+    """Run a command that must fail with this code; return the lines of standard error."""
+    done = cytof(*arguments)
+    assert done.returncode == code, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    return done.stderr.strip().splitlines()
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_help_teaches_the_way() -> None:
+    done = cytof("--help")
+    assert done.returncode == 0
+    for word in ("demo", "new", "check", "gate", "cluster", "track", "compare", "report", "run", "inspect"):
+        assert f" {word} " in done.stdout
+    assert "cytof new my_study" in done.stdout
+
+
+@pytest.mark.parametrize("heavy", ["scanpy", "flowkit", "phenograph", "pynndescent", "matplotlib", "numba", "anndata"])
+def test_help_loads_nothing_heavy(heavy: str) -> None:
+    code = f"import sys; import cytof.cli; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_unknown_command_and_missing_argument_are_usage_errors() -> None:
+    assert cytof("gates").returncode == 2
+    assert cytof("run").returncode == 2
+
+
+def test_check_of_a_good_study(study_copy: Path) -> None:
+    done = cytof("check", study_copy)
+    assert done.returncode == 0, done.stderr
+    assert "ok: this study can be run" in done.stdout
+    assert "41/41" in done.stdout
+
+
+def test_missing_file(study_copy: Path) -> None:
+    edit(study_copy / "samples.csv", "synthetic_3yr.fcs", "synthetic_3y.fcs")
+    lines = fails(3, "run", study_copy)
+    assert len(lines) == 1
+    assert "samples.csv:4" in lines[0]
+    assert "synthetic_3y.fcs" in lines[0]
+    assert "did you mean" in lines[0]
+    assert "synthetic_3yr.fcs" in lines[0]
+
+
+def test_wrong_column(study_copy: Path) -> None:
+    edit(study_copy / "samples.csv", "sample_id", "sampel_id")
+    lines = fails(3, "run", study_copy)
+    assert len(lines) == 1
+    assert "samples.csv" in lines[0]
+    assert "`sample_id` missing" in lines[0]
+    assert "did you mean `sampel_id`?" in lines[0]
+
+
+def test_unknown_antigen_in_the_gates(study_copy: Path) -> None:
+    from cytof import panel
+
+    text = panel.load_gates("car_t_41").text
+    (study_copy / "my.gates.yaml").write_text(text.replace("dims: CD7", "dims: CD77"))
+    edit(study_copy / "study.yaml", "gates: car_t_41", "gates: my.gates.yaml")
+    lines = fails(2, "run", study_copy)
+    assert any("`CD77`" in line and "did you mean `CD7`" in line for line in lines), lines
+
+
+def test_no_vhh_channel(study_copy: Path) -> None:
+    file = study_copy / "fcs" / "synthetic_1yr.fcs"
+    events = io.read_fcs(file, panel="car_t_41")
+    keep = [c for c in events.channels.index if events.channels.at[c, "role"] != "car"]
+    io.write_fcs(file, events.replace(X=events.columns(keep), channels=events.channels.loc[keep]))
+    lines = fails(2, "run", study_copy)
+    assert len(lines) == 1
+    assert "synthetic_1yr.fcs: no channel for `VHH`" in lines[0]
+
+
+def test_a_file_that_is_not_fcs(study_copy: Path) -> None:
+    (study_copy / "fcs" / "synthetic_5yr.fcs").write_text("event,CD3\n1,2\n" * 50)
+    lines = fails(3, "run", study_copy)
+    assert len(lines) == 1
+    assert "synthetic_5yr.fcs" in lines[0]
+    assert "FCS" in lines[0]
+    assert fails(3, "inspect", study_copy / "fcs" / "synthetic_5yr.fcs")[0].startswith("error: ")
+
+
+def test_empty_gate(study_copy: Path) -> None:
+    """No event is a T cell: nothing can be clustered, and the line says where the cells were lost."""
+    for file in (study_copy / "fcs").glob("*.fcs"):
+        events = io.read_fcs(file, panel="car_t_41")
+        X = events.X.copy()
+        X[:, events.channels.index.get_loc(events.channel("CD3"))] = 0
+        io.write_fcs(file, events.replace(X=np.ascontiguousarray(X)))
+    lines = fails(3, "run", study_copy)
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "CD3+" in errors[0]
+    assert "counts.csv" in errors[0]
+
+
+def test_all_faults_in_one_list(study_copy: Path) -> None:
+    edit(study_copy / "samples.csv", "synthetic_3yr.fcs", "none.fcs")
+    edit(study_copy / "samples.csv", "1yr,SYN-01", "2mo,SYN-01")
+    done = cytof("check", study_copy)
+    assert done.returncode == 3
+    assert "samples.csv:4" in done.stderr
+    assert "samples.csv:3" in done.stderr
+
+
+def test_stage_without_the_one_before_it(study_copy: Path) -> None:
+    assert "run `cytof gate` first" in fails(3, "cluster", study_copy)[0]
+    assert "run `cytof cluster` first" in fails(3, "track", study_copy)[0]
+
+
+def test_no_study(tmp_path: Path) -> None:
+    assert "no study file here; make one with `cytof new DIR" in fails(2, "run", tmp_path)[0]
+
+
+def test_new_guesses_the_shipped_panel_and_its_study_passes_check(study_copy: Path, tmp_path: Path) -> None:
+    files = sorted((study_copy / "fcs").glob("*.fcs"))
+    done = cytof("new", tmp_path / "mine", *files)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "mine" / "study.yaml")
+    assert "panel: car_t_41\ngates: car_t_41\n" in (tmp_path / "mine" / "study.yaml").read_text()
+    assert cytof("check", tmp_path / "mine").returncode == 0
+
+
+def test_inspect_shows_channels(study_copy: Path) -> None:
+    done = cytof("inspect", study_copy / "fcs" / "synthetic_2mo.fcs", "--panel", "car_t_41")
+    assert done.returncode == 0
+    assert "FCS3.0" in done.stdout
+    assert "VHH" in done.stdout
