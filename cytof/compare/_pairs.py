@@ -45,7 +45,7 @@ def overlap(x: NDArray, y: NDArray) -> Overlap:
     [0, 1, 1]
     """
     key = np.concatenate([_sortable(x) << np.uint64(1), (_sortable(y) << np.uint64(1)) | np.uint64(1)])
-    key.sort()
+    key.sort(kind="stable")  # a merge, where both groups come sorted
     new = key[1:] >> np.uint64(1) != key[:-1] >> np.uint64(1)
     ends = np.append(np.flatnonzero(new) + 1, len(key))[: len(key)]
     of_y = np.cumsum(key & np.uint64(1), dtype=np.int64)[ends - 1]

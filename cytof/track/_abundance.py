@@ -78,9 +78,7 @@ def abundance(
 
 def _by_gate(adata: AnnData, population: str, of: str) -> pd.DataFrame:
     counts = _gates.counts(adata)
-    alias = _gates.aliases(adata)
-    path = _gates.resolve(population, counts["gate"], alias)
-    above = of if of == _gates.ROOT else _gates.resolve(of, counts["gate"], alias)
+    path, above = _gates.path(adata, population), _gates.path(adata, of)
     if not _gates.is_ancestor(above, path):
         ancestors = [g for g in dict.fromkeys(counts["gate"]) if _gates.is_ancestor(g, path)]
         raise GateError(
@@ -187,9 +185,8 @@ def _denominator(
 ) -> tuple[str, NDArray[np.float64] | None]:
     """Return the gate whose labelled cells are counted, and the denominators where ``of`` lies above all of them."""
     if not len(adata.uns.get(UNS, {}).get("counts", ())):
-        return _gates.resolve(of, [_gates.ROOT], _gates.aliases(adata)), None
-    counts = _gates.counts(adata)
-    above = of if of == _gates.ROOT else _gates.resolve(of, counts["gate"], _gates.aliases(adata))
+        return _gates.path(adata, of, [_gates.ROOT]), None
+    counts, above = _gates.counts(adata), _gates.path(adata, of)
     if Obs.GATE not in adata.obs:
         return above, None
     gates = [str(g).split("/") for g in adata.obs.loc[labelled, Obs.GATE].astype(str).unique()]

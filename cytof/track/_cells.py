@@ -165,6 +165,8 @@ def columns_of(adata: AnnData, markers: Sequence[str]) -> NDArray[np.int64]:
 def values(adata: AnnData, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return X of these cells as float32, one contiguous row a marker; shape (len(columns), len(rows))."""
     whole = adata.X
+    if isinstance(whole, np.ndarray) and 4 * len(columns) < adata.n_vars:
+        return np.stack([whole[rows, c] for c in columns]).astype(np.float32, copy=False)
     taken = whole[rows] if len(rows) else np.empty((0, adata.n_vars), np.float32)
     dense = taken.toarray() if hasattr(taken, "toarray") else np.asarray(taken)
     return np.ascontiguousarray(dense[:, columns].T, dtype=np.float32)

@@ -95,7 +95,12 @@ def call(n: float, n_above: int, n_blank: int, n_at_risk: float) -> str:
 
 
 def pooled_blanks(blanks: pd.DataFrame, sample_ids: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return cells above the threshold and cells in all over the blanks of each sample; shape (n_samples,) both."""
+    """Return cells above the threshold and cells in all of the blanks of each sample; shape (n_samples,) both.
+
+    The row ``all`` (every blank cell once) where there is one, else the sum over the kinds of blank.
+    """
+    if (blanks["blank"] == "all").any():
+        blanks = blanks[blanks["blank"] == "all"]
     rows = (
         blanks.astype({"sample_id": str}).groupby("sample_id")[["n_above", "n"]].sum().reindex(sample_ids, fill_value=0)
     )

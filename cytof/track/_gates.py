@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from cytof._check import has_columns, nearest
+from cytof._check import has_columns
 from cytof.errors import GateError, InputError, UsageError
 from cytof.keys import UNS, Obs, Tables
+from cytof.panel.template import resolve
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["aliases", "counts", "inside", "is_ancestor", "number", "resolve"]
+__all__ = ["ROOT", "counts", "inside", "is_ancestor", "number", "path"]
 
 ROOT = "root"
 
@@ -52,8 +53,30 @@ def counts(adata: AnnData) -> pd.DataFrame:
     return table
 
 
-def aliases(adata: AnnData) -> dict[str, str]:
-    """Return alias -> gate path as the template in ``uns["cytof"]["gates"]`` names them; empty without one."""
+def path(adata: AnnData, name: str, known: Iterable[str] | None = None) -> str:
+    """Return the gate path that a name means: a full path, an unambiguous end of one, an alias, or ``root``.
+
+    Parameters
+    ----------
+    adata
+        Cells with gate counts; the template's text in ``uns["cytof"]["gates"]`` holds the aliases.
+    name
+        ``cells/.../CD3+/CAR+``, ``CAR+/DN``, ``CAR+`` or ``Host T``.
+    known
+        All gate paths, where they are not those of the counts.
+
+    Raises
+    ------
+    GateError
+        No gate, or more than one, answers to the name; the candidates or the nearest are named.
+    """
+    paths = list(dict.fromkeys(map(str, counts(adata)["gate"] if known is None else known)))
+    found = resolve(name, paths, _aliases(adata, paths), where="adata.uns['cytof']['counts']", error=GateError)
+    return str(found)
+
+
+def _aliases(adata: AnnData, paths: list[str]) -> dict[str, str]:
+    """Return alias -> gate path as the template names them; empty without a template."""
     text = adata.uns.get(UNS, {}).get("gates", "")
     if not isinstance(text, str) or "alias" not in text:
         return {}
@@ -63,62 +86,28 @@ def aliases(adata: AnnData) -> dict[str, str]:
         template = YAML(typ="safe").load(text)
     except YAMLError:
         return {}
-    gates = template.get("gates", []) if isinstance(template, Mapping) else template
-    rows: list[Mapping[str, Any]] = [g for g in gates or [] if isinstance(g, Mapping) and g.get("alias")]
-    return {str(g["alias"]): "/".join(str(g[k]) for k in ("parent", "pop") if g.get(k, "root") != "root") for g in rows}
-
-
-def resolve(name: str, paths: Iterable[str], alias: Mapping[str, str] | None = None) -> str:
-    """Return the gate path that a name means: the full path, an unambiguous end of it, or an alias.
-
-    Parameters
-    ----------
-    name
-        ``cells/.../CD3+/CAR+``, ``CAR+/DN`` or ``CAR+``.
-    paths
-        All gate paths.
-    alias
-        Alias -> path or end of a path.
-
-    Raises
-    ------
-    GateError
-        No gate, or more than one, answers to the name; the candidates or the nearest are listed.
-
-    Examples
-    --------
-    >>> resolve("CAR+/DN", ["CD3+/CAR+", "CD3+/CAR+/DN", "CD3+/CAR-/DN"])
-    'CD3+/CAR+/DN'
-    """
-    known = list(dict.fromkeys(map(str, paths)))
-    for wanted in (name, (alias or {}).get(name)):
-        if not wanted:
+    found: dict[str, str] = {}
+    for gate in template.get("gates", []) if isinstance(template, Mapping) else []:
+        if not gate.get("alias"):
             continue
-        if wanted in known:
-            return str(wanted)
-        hits = [p for p in known if p.endswith("/" + wanted)]
-        if len(hits) == 1:
-            return hits[0]
-        if hits:
-            ends = ", ".join(f"`{h}`" for h in hits)
-            raise GateError(
-                f"gate `{name}` may be {len(hits)} gates: {ends}", where="gate", hint="name more of the path"
-            )
-    ends_of = list(dict.fromkeys([p.rsplit("/", 1)[-1] for p in known] + list(alias or {})))
-    raise GateError(
-        f"no gate `{name}`, found {', '.join(known) or 'none'}", where="gate", hint=nearest(name, ends_of + known)
-    )
+        parent = str(gate.get("parent", ROOT))
+        own = str(gate["pop"]) if parent == ROOT else f"{parent}/{gate['pop']}"
+        try:
+            found[str(gate["alias"])] = resolve(own, paths, found, error=GateError)
+        except GateError:
+            continue
+    return found
 
 
-def is_ancestor(above: str, path: str) -> bool:
-    """Tell whether ``path`` lies below ``above``; everything lies below ``root``.
+def is_ancestor(above: str, below: str) -> bool:
+    """Tell whether ``below`` lies below ``above``; everything lies below ``root``.
 
     Examples
     --------
     >>> is_ancestor("cells", "cells/CD3+"), is_ancestor("cells", "cells")
     (True, False)
     """
-    return path != above and (above == ROOT or path.startswith(above + "/"))
+    return below != above and (above == ROOT or below.startswith(above + "/"))
 
 
 def number(table: pd.DataFrame, gate: str, sample_ids: Iterable[str], column: str = "n") -> NDArray[np.float64]:

@@ -32,9 +32,9 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
 
     Returns
     -------
-    DataFrame, columns ``keys.Tables.STATE``, by day, sample, level of ``by`` and marker. ``mean median``: arcsinh
-    scale, NaN without cells. ``positive_fraction``: share of cells at or above the marker's one threshold in that
-    sample; NaN where the gating placed none, or several that differ. Missing values (NaN) of a marker are not counted in ``n``.
+    DataFrame, columns ``keys.Tables.STATE``, by day, sample, level of ``by`` and marker. ``n``: cells with a value.
+    ``mean median``: arcsinh scale, NaN without cells. ``positive_fraction``: share of cells at or above the marker's
+    one threshold in that sample; NaN where the gating placed none, or several that differ.
 
     Raises
     ------

@@ -62,7 +62,7 @@ def subsets(adata: AnnData, *, of: str = "CAR+") -> pd.DataFrame:
     [['CD8', 9, 0.122, 0.057, 0.218], ['DN', 65, 0.878, 0.782, 0.943]]
     """
     paths = _gates.counts(adata)["gate"].unique()
-    above = _gates.resolve(of, paths, _gates.aliases(adata))
+    above = _gates.path(adata, of)
     here = [name for name in SUBSETS if f"{above}/{name}" in set(paths)]
     if not here:
         if Obs.SUBSET not in adata.obs or adata.obs[Obs.SUBSET].isna().all():
