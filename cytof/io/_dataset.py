@@ -11,7 +11,7 @@ from cytof.io._header import Header, Notes, read_header
 from cytof.io._layout import Coding, Place, coding, place
 from cytof.io._text import MAX_TEXT, Text, parse_text, whole_number
 
-__all__ = ["DataSet", "find_data_set", "read_data_set"]
+__all__ = ["DataSet", "find_data_set"]
 
 _PADDING = b" \t\r\n\0"
 _KEYWORD_AHEAD = re.compile(rb"\$P\d{1,6}[NBRSE]", re.IGNORECASE)
@@ -60,13 +60,11 @@ def find_data_set(handle: BinaryIO, size: int, dataset: int | None, notes: Notes
             "the file holds more than one data set",
             "say which: dataset=1 is the first, dataset=2 the next",
         )
-    return read_data_set(handle, base, size, notes, trust)
+    return _settle(handle, header, text, base, size, notes, trust)
 
 
-def read_data_set(handle: BinaryIO, base: int, size: int, notes: Notes, trust: bool) -> DataSet:
-    """Read HEADER and TEXT of the data set that begins at ``base`` and settle where its events lie."""
-    header = read_header(handle, base, size, notes)
-    text = _primary_text(handle, header, base, notes)
+def _settle(handle: BinaryIO, header: Header, text: Text, base: int, size: int, notes: Notes, trust: bool) -> DataSet:
+    """Settle where the events of the data set that begins at ``base`` lie and how they are coded."""
     keywords = _with_supplement(handle, text, header, base, size, notes)
     code = coding(text.keywords, header.version, len(text.keywords), notes)
     where = place(header, text.keywords, code, base, size, notes, trust)
