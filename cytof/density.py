@@ -40,8 +40,11 @@ __all__ = [
 STEP = 0.02
 """Width of a bin of :data:`GRID`."""
 
-_LOW, _HIGH, _STEP = -2.0, 12.0, STEP
-GRID: NDArray[np.float64] = _LOW + _STEP * (np.arange(round((_HIGH - _LOW) / _STEP)) + 0.5)
+(
+    _LOW,
+    _HIGH,
+) = -2.0, 12.0
+GRID: NDArray[np.float64] = np.round(_LOW + STEP * (np.arange(round((_HIGH - _LOW) / STEP)) + 0.5), 4)
 """Centres of the bins on the arcsinh scale, 0.02 units apart; values beyond are counted in the outermost bins."""
 
 _SIGNIFICANT = 3.0  # standard deviations by which a peak has to stand above the valley beside it
@@ -91,7 +94,7 @@ def histogram(y: NDArray) -> NDArray[np.int64]:
     """
     y = np.asarray(y)
     positive = y[y > 0]
-    places = np.minimum(((positive - _LOW) / _STEP).astype(np.int64), len(GRID) - 1)
+    places = np.minimum(((positive - _LOW) / STEP).astype(np.int64), len(GRID) - 1)
     counts = np.bincount(places, minlength=len(GRID)).astype(np.int64)
     return np.concatenate([[np.count_nonzero(y <= 0)], counts])
 
@@ -128,7 +131,7 @@ def _kernel(plain: float, cofactor: float) -> NDArray[np.float64]:
     """Return the smoothing matrix, shape (len(GRID), len(GRID)): row i spreads one event of bin i."""
     spread = np.maximum(plain, 1.0 / (cofactor * np.cosh(np.maximum(GRID, 0.0))))[:, None]
     rows = np.exp(-0.5 * ((GRID[None, :] - GRID[:, None]) / spread) ** 2)
-    rows /= rows.sum(axis=1, keepdims=True) * _STEP
+    rows /= rows.sum(axis=1, keepdims=True) * STEP
     rows.flags.writeable = False
     return rows
 
@@ -259,7 +262,7 @@ def _middle(d: NDArray, place: int) -> float:
     right = flat[flat > place]
     first = left[-1] + 1 if len(left) else place
     last = right[0] - 1 if len(right) else place
-    return float((GRID[first] + GRID[last]) / 2)
+    return round(float((GRID[first] + GRID[last]) / 2), 4)
 
 
 def _interval(
@@ -300,7 +303,7 @@ def emptiest(counts: NDArray[np.integer], bounds: tuple[float, float], *, cofact
     d = smooth(counts, cofactor=cofactor)
     floor = d[inside].min()
     low = inside[d[inside] <= max(floor * 1.02, 1e-3)]
-    return float((GRID[low[0]] + GRID[low[-1]]) / 2)
+    return round(float((GRID[low[0]] + GRID[low[-1]]) / 2), 4)
 
 
 def tail(

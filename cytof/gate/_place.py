@@ -90,7 +90,7 @@ def place(
     >>> channels = pd.DataFrame({"antigen": ["CD3"], "cofactor": [5.0]}, index=["Er170"])
     >>> template = Template("t", (Gate("CD3+", "CD3+", "root", ("CD3",), "mindensity", signs="+"),))
     >>> table = place(template, [Events(counts, channels, {}, "s1")])
-    >>> 1.5 < table.value[0] < 3.5, table.flag[0]
+    >>> bool(1.5 < table.value[0] < 3.5), table.flag[0]
     (True, 'ok')
     """
     samples = _taken(template, draws, sheet)

@@ -1,6 +1,7 @@
 """Files <-> memory: FCS, sample sheets, tables and h5ad; everything read, nothing silently wrong, nothing lost."""
 
 from cytof.io._fcs import FCSHeader, read_fcs, scan_fcs
+from cytof.io._gatingml import write_gatingml
 from cytof.io._sheet import read_sheet
 from cytof.io._store import read_h5ad, write_h5ad, write_table
 from cytof.io._write import write_fcs
@@ -12,6 +13,7 @@ __all__ = [
     "read_sheet",
     "scan_fcs",
     "write_fcs",
+    "write_gatingml",
     "write_h5ad",
     "write_table",
 ]

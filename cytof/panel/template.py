@@ -371,7 +371,7 @@ def _arguments(
         ):
             fault(f"{key} is {value!r}, expected a list of names", key)
         if key in ("bounds",):
-            each = value if isinstance(value, dict) else {d: value for d in dims}
+            each = value if isinstance(value, dict) else dict.fromkeys(dims, value)
             for dim, pair in each.items():
                 if dim not in dims:
                     fault(f"bounds name `{dim}`", key, nearest(dim, dims) or f"dims are {', '.join(dims)}")
