@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
 from cytof.errors import GateError
 from cytof.keys import UNS, Obs
 from cytof.panel.template import Template
@@ -33,18 +36,31 @@ def tracked(study: Study, cells: AnnData) -> tuple[str, str]:
 
 
 def population(study: Study, cells: AnnData) -> AnnData:
-    """Return the cells to be clustered: the population's, else the CAR T cells, else all that were kept."""
-    name = study.cluster.population
-    if name is not None:
-        inside = f"/{name}/"
-        part = cells[[inside in f"/{p}/" for p in cells.obs[Obs.GATE]]].copy()
-    else:
-        part = cells[cells.obs[Obs.CAR]].copy() if cells.obs[Obs.CAR].any() else cells.copy()
+    """Return the cells to be clustered: of the study's population, else the CAR T cells, else all that were kept.
+
+    Raises
+    ------
+    GateError
+        Fewer than three cells; names the first gate of the chain that is empty.
+    """
+    home = cells.uns[UNS]
+    name = study.cluster.population or home["car_gate"] or home["kept"]
+    inside = [name == "root" or f"/{name}/" in f"/{path}/" for path in cells.obs[Obs.GATE].cat.categories]
+    part = cells[np.asarray(inside, bool)[cells.obs[Obs.GATE].cat.codes]].copy() if cells.n_obs else cells
     if part.n_obs < 3:
+        samples = home["counts"]["sample_id"].nunique()
         raise GateError(
-            f"{name or 'the population to cluster'} holds {part.n_obs} cells in "
-            f"{cells.obs[Obs.SAMPLE].nunique()} samples, too few to cluster",
+            f"{_first_empty(home['counts'], name)} holds {part.n_obs} cells in {samples} samples, too few to cluster",
             where=str(study.out / "tables" / "counts.csv"),
             hint="look where the gates lose them, then set `gate.keep` or `cluster.population` in study.yaml",
         )
     return part
+
+
+def _first_empty(counts: pd.DataFrame, name: str) -> str:
+    """Return the first gate on the way to ``name`` that holds fewer than three cells in all samples together."""
+    totals = counts.groupby("gate", sort=False)["n"].sum()
+    for path, n in totals.items():
+        if n < 3 and (f"/{name}/".startswith(f"/{path}/") or f"/{path}/".endswith(f"/{name}/")):
+            return str(path).rsplit("/", 1)[-1]
+    return name.rsplit("/", 1)[-1]
