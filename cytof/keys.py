@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["OBSM", "UNS", "Layers", "Obs", "Roles", "Tables", "Var"]
+__all__ = ["Layers", "OBSM", "Obs", "Roles", "SCHEMA", "Tables", "UNS", "Var"]
 
 UNS: Final = "cytof"
 """``adata.uns[UNS]`` holds ``schema panel gates counts thresholds blanks features som metaclusters steps warnings``."""

@@ -15,12 +15,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cytof"
 
 FLOORS = {
-    "keys": 0, "errors": 0, "check": 0,
-    # floor 1 has its own stairs: arrays <- events <- panel <- io <- study, datasets
-    "scale": 1.0, "density": 1.0, "order": 1.0, "provenance": 1.0,
+    # some floors have stairs of their own: errors <- checks; arrays <- events <- panel <- io <- study, datasets;
+    # transform (features, draws, the log of steps) <- neighbors
+    "keys": 0, "errors": 0, "check": 0.1,
+    "scale": 1.0, "density": 1.1, "order": 1.0, "provenance": 1.0,
     "region": 1.1, "events": 1.2, "panel": 1.3, "io": 1.4, "study": 1.5, "datasets": 1.5,
     "clean": 2, "gate": 2,
-    "assemble": 3, "transform": 3, "neighbors": 3,
+    "assemble": 3, "transform": 3, "neighbors": 3.1,
     "cluster": 4, "embed": 4,
     "track": 5,
     "compare": 6,
@@ -68,7 +69,7 @@ def test_imports_go_down(path: Path) -> None:
             f"{path}:{line}: {room} (floor {FLOORS[room]}) imports {target} (floor {FLOORS[target]}); only downward"
         )
         if room in ONLY_FLOOR_0:
-            assert FLOORS[target] == 0, f"{path}:{line}: {room} may import only floor 0, found {target}"
+            assert int(FLOORS[target]) == 0, f"{path}:{line}: {room} may import only floor 0, found {target}"
 
 
 def test_every_floor_is_lived_on() -> None:
