@@ -129,7 +129,7 @@ def _dna_limits(
         counts = density.histogram(np.arcsinh(events.column(channel)[kept] / np.float32(COFACTOR)))
         d = density.smooth(counts)
         peak = _cell_peak(d)
-        left, right = _half_width(d, peak, -1), _half_width(d, peak, 1)
+        left, right = (max(density.spread_of_mode(d, peak, side), 0.05) for side in (-1, 1))
         mode = float(density.GRID[peak])
         low = _valley_below(counts, mode, mode - (z + 1) * left)
         limits.append((low, mode + min((z + 1) * right, _DOUBLE), channel))
@@ -140,14 +140,6 @@ def _cell_peak(d: NDArray[np.float64]) -> int:
     """Return the place of the cells' DNA peak: the highest one above 20 counts, unless next to nothing is there."""
     high = np.where(np.sinh(density.GRID) * COFACTOR > 20, d, 0.0)
     return int(high.argmax()) if high.sum() > 0.02 * d.sum() else int(d.argmax())
-
-
-def _half_width(d: NDArray[np.float64], peak: int, side: int) -> float:
-    """Return one side's standard deviation: where the density is down to exp(-1/2) of the peak."""
-    steps = d[peak::side] if side > 0 else d[peak::-1]
-    past = np.flatnonzero(steps <= math.exp(-0.5) * d[peak])
-    width = (past[0] if len(past) else 1) * float(density.GRID[1] - density.GRID[0])
-    return max(width, 0.05)
 
 
 def _valley_below(counts: NDArray[np.integer], mode: float, tail: float) -> float:

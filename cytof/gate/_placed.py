@@ -94,15 +94,15 @@ def _blank_limit(blanks: Counts | None, args: Mapping[str, Any]) -> float | None
     Blanks hold doublets with CAR T cells, so their extreme quantile is one of CAR T cells. The tail is therefore drawn
     through two quantiles of the body (90 % and 98 %) and carried on.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     if blanks is None or blanks.sum() < _MIN_EVENTS:
         return None
     q = np.array([0.90, 0.98])
     y = np.array([density.quantile(blanks, p) for p in q])
-    z = norm.ppf(q)
+    z = ndtri(q)
     slope = max((y[1] - y[0]) / (z[1] - z[0]), 0.1)
-    return float(y[1] + slope * (norm.isf(args.get("false_positive", 1e-4)) - z[1]))
+    return float(y[1] + slope * (-ndtri(args.get("false_positive", 1e-4)) - z[1]))
 
 
 def settle(
