@@ -26,7 +26,7 @@ GAUSSIAN = ("Center", "Offset", "Width", "Residual")
 _BLOCK = 16_384
 _RATE = 0.4  # events a millisecond
 _DIM = 3.0  # below this many counts a marker is background staining
-_MOVING = 0.12  # cells on the way to another phenotype of their subset, at most half way
+_MOVING = 0.25  # cells on the way to another phenotype of their subset, at most half way
 
 
 @dataclass(frozen=True)

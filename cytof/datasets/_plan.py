@@ -60,7 +60,7 @@ def arrange(counts: pd.Series, table: pd.DataFrame, rng: np.random.Generator) ->
     >>> from cytof.datasets._phenotypes import VISITS, composition, phenotypes
     >>> plan = arrange(composition(VISITS[0], scale=0.01), phenotypes(), np.random.default_rng(0))
     >>> int((plan.kind == CELL).sum())
-    960
+    968
     """
     living = np.repeat(np.arange(len(counts), dtype=np.int16), counts.to_numpy())
     n = {kind: max(4, round(share * len(living))) for kind, share in _PER_CELL.items()}
