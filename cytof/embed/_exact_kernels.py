@@ -1,0 +1,51 @@
+"""Numba kernel of the exact t-SNE gradient: repulsion of all cells, attraction of neighbours, for a block of cells."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from numba import float32, float64, int32, int64, void
+
+__all__ = ["forces"]
+
+
+@nb.njit(
+    [
+        void(
+            float32[::1], float32[::1], int32[::1], int32[::1], float64[::1], int64, float64[:, ::1], float64[:, ::1],
+            float64[::1],
+        )
+    ],
+    nogil=True,
+    cache=True,
+    fastmath={"contract", "reassoc", "nsz", "arcp"},
+)  # fmt: skip
+def forces(x, y, indptr, indices, p, first, pull, push, sums):  # type: ignore[no-untyped-def]
+    """Write attraction (``pull``) and unnormalised repulsion (``push``) of cells ``first + r``, shape (n_rows, 2).
+
+    With ``q = 1 / (1 + |y_i - y_j|^2)``: pull is the sum of ``p q (y_i - y_j)``, push the sum of ``q^2 (y_i - y_j)``.
+    ``sums``: of q over all other cells, of p, and of ``p log(p / q)``.
+    """
+    for r in range(len(pull)):
+        i = first + r
+        xi, yi = x[i], y[i]
+        total = np.float32(0)
+        right, up = np.float32(0), np.float32(0)
+        for j in range(len(x)):
+            dx, dy = xi - x[j], yi - y[j]
+            q = np.float32(1) / (np.float32(1) + dx * dx + dy * dy)
+            total += q
+            right += q * q * dx
+            up += q * q * dy
+        push[r, 0], push[r, 1] = right, up
+        sums[0] += float64(total) - 1.0
+        a, b = 0.0, 0.0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            dx, dy = xi - x[j], yi - y[j]
+            q = 1.0 / (1.0 + float64(dx * dx + dy * dy))
+            a += p[e] * q * dx
+            b += p[e] * q * dy
+            sums[1] += p[e]
+            sums[2] += p[e] * np.log(p[e] / q + 1e-300)
+        pull[r, 0], pull[r, 1] = a, b
