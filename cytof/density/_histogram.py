@@ -22,6 +22,7 @@ GRID: NDArray[np.float64] = np.round(_LOW + STEP * (np.arange(round((_HIGH - _LO
 """Centres of the bins on the arcsinh scale, 0.02 units apart; values beyond are counted in the outermost bins."""
 
 _NARROW, _WIDE = 0.08, 0.25
+_ALL = slice(None)
 
 
 def histogram(y: NDArray) -> NDArray[np.int64]:
@@ -102,16 +103,6 @@ def _kernel(plain: float, cofactor: float) -> NDArray[np.float64]:
     return rows
 
 
-@lru_cache(maxsize=32)
-def _kernel(plain: float, cofactor: float) -> NDArray[np.float64]:
-    """Return the smoothing matrix, shape (len(GRID), len(GRID)): row i spreads one event of bin i."""
-    spread = np.maximum(plain, 1.0 / (cofactor * np.cosh(np.maximum(GRID, 0.0))))[:, None]
-    rows = np.exp(-0.5 * ((GRID[None, :] - GRID[:, None]) / spread) ** 2)
-    rows /= rows.sum(axis=1, keepdims=True) * STEP
-    rows.flags.writeable = False
-    return rows
-
-
 def _without_zeros(counts: NDArray, cofactor: float) -> NDArray[np.float64]:
     """Lay the events <= 0 out evenly between 0 and 1 count."""
     spread = (GRID > 0) & (np.sinh(GRID) * cofactor < 1)
@@ -121,7 +112,11 @@ def _without_zeros(counts: NDArray, cofactor: float) -> NDArray[np.float64]:
 
 
 def smooth(
-    counts: NDArray, *, cofactor: float = COFACTOR, like: NDArray[np.integer] | None = None
+    counts: NDArray,
+    *,
+    cofactor: float = COFACTOR,
+    like: NDArray[np.integer] | None = None,
+    span: slice = _ALL,
 ) -> NDArray[np.float64]:
     """Return the density on :data:`GRID`, in events a unit; the area is the number of events.
 
@@ -133,6 +128,8 @@ def smooth(
         Of the arcsinh scale.
     like
         Histogram whose bandwidth is used; ``counts`` itself by default.
+    span
+        Part of :data:`GRID` that is wanted; all of it by default.
 
     Examples
     --------
@@ -142,7 +139,9 @@ def smooth(
     """
     single = counts if counts.ndim == 1 else counts.sum(axis=0)
     kernel = _kernel(_plain_bandwidth(single if like is None else like), float(cofactor))
-    return _without_zeros(counts, cofactor) @ kernel
+    laid = _without_zeros(counts, cofactor)
+    held = np.flatnonzero(laid if laid.ndim == 1 else laid.sum(axis=0))
+    return laid[..., held] @ kernel[held, span]
 
 
 def spread_of_mode(d: NDArray[np.float64], peak: int, side: int) -> float:

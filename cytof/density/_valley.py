@@ -128,14 +128,14 @@ def _best_valley(
     return best
 
 
-def _middle(d: NDArray, place: int) -> float:
+def _middle(d: NDArray, place: int, grid: NDArray = GRID) -> float:
     """Return the middle of the flat floor around a minimum (an empty gap has no single lowest point)."""
     flat = np.flatnonzero(d > max(d[place] * 1.02, 1e-9 * d.max()))
     left = flat[flat < place]
     right = flat[flat > place]
     first = left[-1] + 1 if len(left) else place
     last = right[0] - 1 if len(right) else place
-    return round(float((GRID[first] + GRID[last]) / 2), 4)
+    return round(float((grid[first] + grid[last]) / 2), 4)
 
 
 def _interval(
@@ -149,10 +149,9 @@ def _interval(
         return np.inf, -np.inf
     rng = np.random.default_rng(random_state)
     draws = rng.multinomial(int(counts.sum()), counts / counts.sum(), size=n_bootstrap)
-    d = smooth(draws, cofactor=cofactor, like=counts)[:, span[0] : span[1] + 1]
+    part = slice(span[0], span[1] + 1)
     places = [
-        _middle(row, int(row.argmin()))
-        for row in np.pad(d, ((0, 0), (span[0], len(GRID) - span[1] - 1)), constant_values=np.inf)
+        _middle(row, int(row.argmin()), GRID[part]) for row in smooth(draws, cofactor=cofactor, like=counts, span=part)
     ]
     low, high = np.quantile(places, [0.025, 0.975])
     return float(low), float(high)

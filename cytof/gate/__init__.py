@@ -1,4 +1,4 @@
-"""Events + template -> Gating, in two passes: ``place`` thresholds over draws of all samples, ``apply`` them file by file."""
+"""Events + template -> Gating in two passes: ``place`` thresholds over draws of all samples, ``apply`` them to each."""
 
 from cytof.gate._apply import apply
 from cytof.gate._gating import Gating

@@ -123,7 +123,8 @@ def _counts(
         n, n_parent = n_all[gate.path], n_all[gate.parent]
         table.append({
             "sample_id": events.sample_id, "gate": gate.path, "parent": gate.parent, "n": n, "n_parent": n_parent,
-            "fraction_of_parent": n / n_parent if n_parent else float("nan"), "flag": worst[gate.path] if n else "empty",
+            "fraction_of_parent": n / n_parent if n_parent else float("nan"),
+            "flag": worst[gate.path] if n else "empty",
         })  # fmt: skip
     return pd.DataFrame(table, columns=list(Tables.COUNTS))
 

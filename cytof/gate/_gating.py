@@ -99,7 +99,7 @@ class Gating:
         return replace(self, events=self.events.take(inside), masks=masks, kept=path)
 
     def deepest(self) -> NDArray[np.object_]:
-        """Return each event's deepest gate (path; ``root`` outside all), shape (n_events,); siblings: the later wins."""
+        """Return each event's deepest gate (path; ``root`` outside all), shape (n_events,); of siblings the later."""
         label = np.full(len(self), ROOT, object)
         for path in sorted(self.masks.columns, key=lambda p: p.count("/")):
             label[self.masks[path].to_numpy(bool)] = path

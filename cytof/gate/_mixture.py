@@ -1,7 +1,7 @@
 """Two-dimensional mixture of normals by expectation-maximisation, for the method ``flowclust``.
 
-Source: Lo, Brinkman and Gottardo 2008 (flowClust); Dempster, Laird and Rubin 1977 (EM). Starts are taken from the data in
-sorted order, so the result depends neither on the order of the events nor on a seed.
+Source: Lo, Brinkman and Gottardo 2008 (flowClust); Dempster, Laird and Rubin 1977 (EM). Starts come from the sorted
+data, so the result depends neither on the order of the events nor on a seed.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def mixture(points: NDArray, k: int, *, steps: int = 200, tolerance: float = 1e-
 
 
 def _starts(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """Return k points far from each other: the one nearest the middle, then each time the 98 % farthest from the chosen."""
+    """Return k points far from each other: the one nearest the middle, then the 98 % farthest from the chosen."""
     scaled = points / np.maximum(points.std(axis=0), 1e-9)
     chosen = [int(np.argmin(((scaled - np.median(scaled, axis=0)) ** 2).sum(axis=1)))]
     while len(chosen) < k:

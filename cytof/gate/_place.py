@@ -70,7 +70,7 @@ def place(
     Returns
     -------
     DataFrame ``sample_id gate channel method value low high depth n flag region``: one row for each sample, gate and
-    channel. ``value low high`` are on the arcsinh scale of the channel (the interval is a 95 % bootstrap), ``region`` is
+    channel. ``value low high`` are on the channel's arcsinh scale (the interval is a 95 % bootstrap), ``region`` is
     the JSON of the gate's region, all that :func:`cytof.gate.apply` needs. Two-dimensional regions have one row, with
     the channel ``A x B`` and no value. ``flag``: ``ok``, ``shallow valley``, ``few events`` (placed on all samples
     together instead), ``far from the cohort`` (more than a factor of two from the samples' median) or ``fallback``.

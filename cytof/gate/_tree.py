@@ -1,4 +1,4 @@
-"""The tree walked on one sample's columns: which channel a dimension is, the mask of a region, the blanks of the CAR gate."""
+"""The tree walked on one sample's columns: channels of dimensions, masks of regions, blanks of the CAR gate."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def within(gate: Gate, region: Region, events: Events, masks: Mapping[str, NDArr
 
 
 def blank_gates(template: Template) -> tuple[Gate, ...]:
-    """Return the gates whose negatives cannot be CAR T cells: ``blanks`` of the CAR gate, else its ancestors named ``-``.
+    """Return the gates whose rest cannot be CAR T cells: ``blanks`` of the CAR gate, else its ancestors named ``-``.
 
     The blanks are the cells of such a gate's parent that the gate leaves out (CD19+ cells are no T cells).
 

@@ -1,6 +1,6 @@
 """Gating-ML 2.0 out: the regions of one sample as gates that other software opens.
 
-Source: Spidlen et al. 2015, ISAC Gating-ML 2.0 specification (sections 5.1-5.5 gates, 6.4 ``fasinh``). The arcsinh scale
+Source: Spidlen et al. 2015, ISAC Gating-ML 2.0 specification (sections 5.1-5.5 gates, 6.4 ``fasinh``). The scale
 of a channel with cofactor c is ``fasinh`` with M = 1 / ln(10), A = 0 and T = c sinh(1), which makes it arcsinh(x / c).
 """
 
