@@ -30,9 +30,21 @@ def kept_gate(template: Template) -> str:
 def tracked(study: Study, cells: AnnData) -> tuple[str, str]:
     """Return the population that is followed and its denominator."""
     home = cells.uns[UNS]
-    names = {path.rsplit("/", 1)[-1] for path in home["counts"]["gate"]}
-    name = study.track.population or study.cluster.population or home["car_gate"] or home["kept"]
-    return name, study.track.of or ("CD45+" if "CD45+" in names else "root")
+    paths = list(home["counts"]["gate"].unique())
+    path = home["car_gate"] or home["kept"]
+    name = study.track.population or study.cluster.population or _short(path, paths)
+    leukocytes = any(p.rsplit("/", 1)[-1] == "CD45+" for p in paths)
+    return name, study.track.of or ("CD45+" if leukocytes else "root")
+
+
+def _short(path: str, paths: list[str]) -> str:
+    """Return the shortest end of a path that no other gate shares: `CAR+`, `CAR+/DN`."""
+    parts = path.split("/")
+    for start in range(len(parts) - 1, -1, -1):
+        name = "/".join(parts[start:])
+        if sum(f"/{p}".endswith(f"/{name}") for p in paths) == 1:
+            return name
+    return path
 
 
 def population(study: Study, cells: AnnData) -> AnnData:
