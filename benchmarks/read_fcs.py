@@ -122,8 +122,8 @@ def main() -> int:
             shown = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in times.items())
             print(f"{args.events:,} x {args.channels} {byteorder}-endian float32: {shown}")
             print(
-                f"  {ratios['numpy']:.2f} x numpy (at most 1.5), {ratios['FlowIO']:.1f} x faster than FlowIO (at least 3)"
-                f", "
+                f"  {ratios['numpy']:.2f} x numpy (at most 1.5), {ratios['FlowIO']:.1f} x faster than FlowIO "
+                f"(at least 3), "
                 f"{ratios['FlowKit']:.1f} x FlowKit (at least 6), peak {memory:.2f} x the array (at most 1.2)"
             )
             good &= ratios["numpy"] <= LIMITS["numpy"] and memory <= LIMITS["memory"]

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytof.errors import ResourceError
+from cytof.io._coding import Coding
 from cytof.io._header import Notes
-from cytof.io._layout import Coding, Place
+from cytof.io._place import Place
 
 __all__ = ["Tally", "check_text_mode", "read_matrix"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from cytof.errors import FCSError
+from cytof.io._coding import Coding, coding
 from cytof.io._header import Header, Notes, read_header
-from cytof.io._layout import Coding, Place, coding, place
+from cytof.io._place import Place, place
 from cytof.io._text import MAX_TEXT, Text, parse_text, whole_number
 
 __all__ = ["DataSet", "find_data_set"]
@@ -68,10 +69,6 @@ def _settle(handle: BinaryIO, header: Header, text: Text, base: int, size: int, 
     keywords = _with_supplement(handle, text, header, base, size, notes)
     code = coding(text.keywords, header.version, len(text.keywords), notes)
     where = place(header, text.keywords, code, base, size, notes, trust)
-    if where.n_events and where.begin - base == header.text[1] and not _swallows_data(header):
-        shorter = Header(header.version, header.text, (header.text[1], header.text[1]), header.analysis)
-        text = _primary_text(handle, shorter, base, notes)
-        keywords = _with_supplement(handle, text, header, base, size, notes)
     if where.n_events:
         _check_gap(handle, header, text, base, where, notes)
     return DataSet(header, keywords, code, where, text.delimiter, base)
@@ -97,7 +94,13 @@ def _primary_text(handle: BinaryIO, header: Header, base: int, notes: Notes) -> 
             )
         notes.add("HEADER", f"TEXT end {end} is the first byte of DATA", "left that byte to DATA")
         raw = raw[:-1]
-    return parse_text(raw, notes)
+    try:
+        return parse_text(raw, notes)
+    except FCSError:
+        ahead = re.escape(raw[:1]) + _KEYWORD_AHEAD.pattern + re.escape(raw[:1])
+        if raw[-1:] != raw[:1] and re.search(ahead, handle.read(65_536), re.IGNORECASE):
+            raise _goes_on(header, notes) from None
+        raise
 
 
 def _check_gap(handle: BinaryIO, header: Header, text: Text, base: int, where: Place, notes: Notes) -> None:
@@ -111,9 +114,13 @@ def _check_gap(handle: BinaryIO, header: Header, text: Text, base: int, where: P
     mark = text.delimiter.encode("latin-1")
     complete = last == mark or not last.strip(_PADDING)
     if _KEYWORD_AHEAD.search(rest) or (not complete and mark in rest):
-        raise notes.error(
-            "TEXT", f"goes on behind its stated end at byte {header.text[1]}", "HEADER is wrong; export the file again"
-        )
+        raise _goes_on(header, notes)
+
+
+def _goes_on(header: Header, notes: Notes) -> FCSError:
+    return notes.error(
+        "TEXT", f"goes on behind its stated end at byte {header.text[1]}", "HEADER is wrong; export the file again"
+    )
 
 
 def _with_supplement(

@@ -2,97 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cytof import scale
-from cytof.errors import Caution, UsageError
+from cytof.errors import UsageError
 from cytof.events import Events
-from cytof.io._data import Tally, check_text_mode, read_matrix
-from cytof.io._dataset import DataSet, find_data_set
+from cytof.io._data import read_matrix
+from cytof.io._dataset import find_data_set
 from cytof.io._header import Notes, open_fcs
+from cytof.io._scan import FCSHeader, as_header, data_set_number
+from cytof.io._told import already_arcsinh, back_to_counts, check_data, linearized, tell_tally, tell_time
 from cytof.panel import Panel, channel_table, load
 
-__all__ = ["FCSHeader", "read_fcs", "scan_fcs"]
-
-
-@dataclass(frozen=True)
-class FCSHeader:
-    """What HEADER and TEXT of an FCS file say.
-
-    Attributes
-    ----------
-    path, version, dataset
-        The file, ``FCS3.0`` or alike, and which data set of it.
-    n_events, pnn, pns
-        Number of events, ``$PnN`` and ``$PnS`` as written.
-    keywords
-        TEXT keywords, upper case.
-    kinds, bits, byteorder
-        ``I F D`` and bits a channel; ``big`` or ``little``.
-    data_begin, event_size
-        First byte of DATA in the file and bytes an event.
-    warnings
-        What was mended or passed over.
-
-    Examples
-    --------
-    >>> FCSHeader(Path("a.fcs"), "FCS3.1", 1, 0, ("Time",), ("",), {}, ("F",), (32,), "big", 256, 4, ()).n_channels
-    1
-    """
-
-    path: Path
-    version: str
-    dataset: int
-    n_events: int
-    pnn: tuple[str, ...]
-    pns: tuple[str, ...]
-    keywords: Mapping[str, str]
-    kinds: tuple[str, ...]
-    bits: tuple[int, ...]
-    byteorder: str
-    data_begin: int
-    event_size: int
-    warnings: tuple[Caution, ...]
-
-    @property
-    def n_channels(self) -> int:
-        """Number of channels."""
-        return len(self.pnn)
-
-
-def scan_fcs(path: str | Path, *, dataset: int | None = None, trust_data_size: bool = False) -> FCSHeader:
-    """Read HEADER and TEXT alone; the events stay on the disk.
-
-    Parameters
-    ----------
-    path, dataset, trust_data_size
-        As for :func:`read_fcs`.
-
-    Raises
-    ------
-    FCSError
-        The file cannot be trusted; names the file and the segment or keyword.
-
-    Examples
-    --------
-    >>> import tempfile; from cytof.io import write_fcs
-    >>> out = Path(tempfile.mkdtemp()) / "a.fcs"
-    >>> write_fcs(out, np.ones((3, 1), np.float32), pnn=["Nd142Di"], pns=["CD19"])
-    >>> scan_fcs(out).n_events, scan_fcs(out).pns
-    (3, ('CD19',))
-    """
-    notes = Notes(path)
-    handle, size = open_fcs(notes.path, notes)
-    with handle:
-        found = find_data_set(handle, size, _number(dataset), notes, trust_data_size)
-    return _as_header(found, dataset or 1, notes)
+__all__ = ["read_fcs"]
 
 
 def read_fcs(
@@ -157,43 +84,26 @@ def read_fcs(
     notes = Notes(path)
     handle, size = open_fcs(notes.path, notes)
     with handle:
-        found = find_data_set(handle, size, _number(dataset), notes, trust_data_size)
-        header = _as_header(found, dataset or 1, notes)
+        found = find_data_set(handle, size, data_set_number(dataset), notes, trust_data_size)
+        header = as_header(found, dataset or 1, notes)
         table = _channels(header, panel, notes)
-        _check_data(handle, found, size, notes)
+        check_data(handle, found, size, notes)
         columns = _columns(table, channels, header)
         rows = _rows(events, header.n_events, notes)
         X, tally = read_matrix(handle, found.coding, found.place, columns, rows, notes)
         masses = np.flatnonzero(table["mass"].to_numpy() > 0)
-        transformed = _already_arcsinh(handle, found, masses.tolist(), notes)
+        transformed = already_arcsinh(handle, found, masses.tolist(), notes)
     table = table.iloc[columns]
-    _tell_tally(tally, table, notes)
+    tell_tally(tally, table, notes)
     if linearize:
-        _linearize(X, header, columns)
+        linearized(X, header, columns)
     if transformed:
-        _back_to_counts(X, table, notes)
-    _tell_time(X, table, header, notes)
+        back_to_counts(X, table, notes)
+    tell_time(X, table, header, notes)
     numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
     return Events(
         X, table, dict(header.keywords), sample_id or notes.path.stem, tuple(notes.cautions),
         rows=numbers.astype(np.int64, copy=False), transformed=transformed,
-    )  # fmt: skip
-
-
-def _number(dataset: int | None) -> int | None:
-    if dataset is not None and dataset < 1:
-        raise UsageError(f"dataset is {dataset}, expected 1 or more")
-    return dataset
-
-
-def _as_header(found: DataSet, dataset: int, notes: Notes) -> FCSHeader:
-    keywords, code = found.keywords, found.coding
-    numbers = range(1, len(code.kinds) + 1)
-    return FCSHeader(
-        notes.path, found.header.version, dataset, found.place.n_events,
-        tuple(keywords[f"$P{n}N"] for n in numbers), tuple(keywords.get(f"$P{n}S", "") for n in numbers),
-        keywords, code.kinds, tuple(8 * w for w in code.widths), "little" if code.order == "<" else "big",
-        found.place.begin, code.event_size, tuple(notes.cautions),
     )  # fmt: skip
 
 
@@ -203,18 +113,18 @@ def _channels(header: FCSHeader, panel: Panel | str | Path | None, notes: Notes)
         panel = load(panel)
     table = channel_table(header.pnn, header.pns)
     first: dict[str, int] = {}
-    for n, (name, metal, mass) in enumerate(zip(table.pnn, table.metal, table.mass, strict=True), start=1):
-        key = f"{metal}{mass}" if mass else name.strip()
-        if key not in first:
-            first[key] = n
-            continue
-        if panel is not None and key in panel.table.index:
-            raise notes.error(
-                f"$P{n}N",
-                f"channel {key} is $P{first[key]}N too, and panel {panel.name} needs it",
-                "remove one of them",
-            )
-        notes.add(f"$P{n}N", f"{name.strip()!r} is the name of $P{first[key]}N too", f"called it {table.index[n - 1]}")
+    names: dict[str, int] = {}
+    for n, (pnn, metal, mass) in enumerate(zip(table.pnn, table.metal, table.mass, strict=True), start=1):
+        name = pnn.strip()
+        key = f"{metal}{mass}" if mass else name
+        if key in first and panel is not None and key in panel.table.index:
+            found = f"channel {key} is $P{first[key]}N too, and panel {panel.name} needs it"
+            raise notes.error(f"$P{n}N", found, "remove one of them")
+        if key in first or name in names:
+            other = first[key] if key in first else names[name]
+            notes.add(f"$P{n}N", f"{name!r} is the name of $P{other}N too", f"called it {table.index[n - 1]}")
+        first.setdefault(key, n)
+        names.setdefault(name, n)
     if panel is not None:
         table, cautions = panel.match(header.pnn, header.pns, where=notes.path.name)
         notes.cautions.extend(cautions)
@@ -246,81 +156,3 @@ def _rows(events: Any, n_events: int, notes: Notes) -> NDArray[np.int64] | slice
     if rows.ndim != 1 or (rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_events)):
         raise UsageError(f"events holds row numbers outside 0 to {n_events - 1}", where=str(notes.path))
     return rows.astype(np.int64)
-
-
-def _check_data(handle: BinaryIO, found: DataSet, size: int, notes: Notes) -> None:
-    n_bytes = found.place.n_events * found.coding.event_size
-    if not n_bytes:
-        return
-    check_text_mode(handle, found.place, n_bytes, size, notes)
-    behind = size - found.place.begin - n_bytes
-    if 0 < behind <= 1 << 20 and found.header.analysis is None:
-        handle.seek(found.place.begin + n_bytes)
-        if len(handle.read(behind).strip(b" \0\r\n\t0")) > 9 and "$NEXTDATA" not in "".join(
-            c.where for c in notes.cautions
-        ):
-            notes.add("DATA", f"{behind} bytes behind the last event", "passed over", "note")
-
-
-def _already_arcsinh(handle: BinaryIO, found: DataSet, masses: list[int], notes: Notes) -> bool:
-    """Tell whether the whole file is on the arcsinh scale, whatever part of it was asked for."""
-    n_events = found.place.n_events
-    if n_events < 100 or not masses:
-        return False
-    for start in range(0, n_events, 10_000):
-        part = slice(start, min(start + 10_000, n_events))
-        block, _ = read_matrix(handle, found.coding, found.place, masses, part, notes)
-        if len(block) >= 100 and not scale.is_transformed(block) and (start == 0 or not np.nanmax(block) < 20):
-            return False
-    return True
-
-
-def _back_to_counts(X: NDArray[np.float32], table: pd.DataFrame, notes: Notes) -> None:
-    masses = np.flatnonzero(table["mass"].to_numpy() > 0)
-    cofactors = table["cofactor"].to_numpy(float)[masses]
-    for start in range(0, len(X), 65_536):
-        block = X[start : start + 65_536]
-        block[:, masses] = scale.inverse(block[:, masses], cofactors)
-    shown = ", ".join(f"{c:g}" for c in np.unique(cofactors))
-    notes.add(
-        "DATA",
-        "already arcsinh-transformed: no mass channel reaches 20, and the values are not whole numbers",
-        f"brought back to counts with cofactor {shown}; not transformed twice",
-    )
-
-
-def _tell_tally(tally: Tally, table: pd.DataFrame, notes: Notes) -> None:
-    for what, counts, level in (("not finite", tally.odd, "warning"), ("below zero", tally.negative, "note")):
-        hit = np.flatnonzero(counts)
-        if hit.size:
-            shown = ", ".join(f"{table.index[i]} {counts[i]}" for i in hit[:8]) + (" ..." if hit.size > 8 else "")
-            notes.add("DATA", f"{counts.sum()} values {what} in {hit.size} channels ({shown})", "kept", level)
-
-
-def _tell_time(X: NDArray[np.float32], table: pd.DataFrame, header: FCSHeader, notes: Notes) -> None:
-    places = np.flatnonzero(table["role"].to_numpy() == "time")
-    if not places.size:
-        return
-    step = header.keywords.get("$TIMESTEP", "").strip()
-    if step and not step.replace(".", "", 1).replace("e-", "", 1).replace("E-", "", 1).isdigit():
-        notes.add("$TIMESTEP", f"is {step!r:.40}, expected a number of seconds", "left Time as it is in the file")
-    time = X[:, places[0]]
-    if len(time) > 1:
-        with np.errstate(invalid="ignore"):
-            resets = int(np.sum(np.diff(time) < -0.5 * np.nanmax(time))) if np.isfinite(time).any() else 0
-        if resets:
-            what = f"Time starts again {resets} times: concatenated files" if resets <= 20 else "not in order of Time"
-            notes.add("DATA", what, "kept the order", "note")
-
-
-def _linearize(X: NDArray[np.float32], header: FCSHeader, columns: list[int]) -> None:
-    """Scale logarithmic integer channels: ``10 ** (f1 * x / range) * f2`` (FCS 3.1, section 3.2.20)."""
-    for j, column in enumerate(columns):
-        text = header.keywords.get(f"$P{column + 1}E", "0,0").replace(" ", "").split(",")
-        try:
-            decades, offset = float(text[0]), float(text[1])
-            top = float(header.keywords.get(f"$P{column + 1}R", "nan"))
-        except (ValueError, IndexError):
-            continue
-        if header.kinds[column] == "I" and decades > 0 and top > 0:
-            X[:, j] = 10 ** (decades * X[:, j].astype(float) / top) * (offset or 1.0)

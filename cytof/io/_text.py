@@ -59,7 +59,12 @@ def parse_text(raw: bytes, notes: Notes, segment: str = "TEXT") -> Text:
             "HEADER points to the wrong place; export the file again",
         )
     body = raw[1:]
-    tail = body.rstrip(b" \t\r\n\0".replace(mark, b""))
+    blanks = b" \t\r\n\0".replace(mark, b"")
+    tail = body.rstrip(blanks)
+    if not tail.endswith(mark) and body[:-1].rstrip(blanks).endswith(mark):
+        notes.add(segment, "one byte behind the last delimiter", "left it out: it may be the first of DATA")
+        body = body[:-1]
+        tail = body.rstrip(blanks)
     if tail.endswith(mark):
         if tail != body:
             notes.add(segment, "blanks behind the last delimiter", "passed over", "note")
@@ -103,7 +108,9 @@ def _slip(tokens: list[bytes]) -> str | None:
     empty = next((i for i in range(0, len(tokens), 2) if not _name(tokens[i])), None)
     if empty is not None:
         return _name(tokens[max(0, empty - 2)])
-    return _name(tokens[-1]) if len(tokens) % 2 else None
+    if len(tokens) % 2 == 0:
+        return None
+    return next((_name(t) for t in tokens[-1::-2] if t.strip().startswith(b"$")), _name(tokens[-1]))
 
 
 def _complete(tokens: list[bytes]) -> bool:

@@ -98,6 +98,13 @@ class Panel:
                 )
             for column in ("antigen", "marker_class", "role", "cofactor"):
                 channels.at[channel, column] = row[column]
+        wanted = self.table.loc[(self.table.marker_class != "none") | self.table.role.isin(["lineage", "car"])]
+        missing = wanted.loc[~wanted.index.isin(channels.index), "antigen"]
+        if len(missing):
+            shown = ", ".join(f"{antigen} ({channel})" for channel, antigen in missing.items())
+            cautions.append(
+                Caution(f"{where}:panel {self.name}", f"not in this file: {shown}", "gates that need them are left out")
+            )
         return channels, cautions
 
 
