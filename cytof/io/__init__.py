@@ -1,7 +1,8 @@
 """Files <-> memory: FCS, sample sheets, tables and h5ad; everything read, nothing silently wrong, nothing lost."""
 
-from cytof.io._fcs import FCSHeader, read_fcs, scan_fcs
+from cytof.io._fcs import read_fcs
 from cytof.io._gatingml import write_gatingml
+from cytof.io._scan import FCSHeader, scan_fcs
 from cytof.io._sheet import read_sheet
 from cytof.io._store import read_h5ad, write_h5ad, write_table
 from cytof.io._write import write_fcs
