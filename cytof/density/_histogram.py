@@ -141,7 +141,8 @@ def smooth(
     kernel = _kernel(_plain_bandwidth(single if like is None else like), float(cofactor))
     laid = _without_zeros(counts, cofactor)
     held = np.flatnonzero(laid if laid.ndim == 1 else laid.sum(axis=0))
-    return laid[..., held] @ kernel[held, span]
+    # einsum and not BLAS: one thread, so the last bits do not depend on how many there are
+    return np.einsum("...i,ij->...j", laid[..., held], kernel[held, span])
 
 
 def spread_of_mode(d: NDArray[np.float64], peak: int, side: int) -> float:

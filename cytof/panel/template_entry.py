@@ -165,7 +165,7 @@ def _arguments(args: Mapping[str, Any], method: str, dims: tuple[str, ...], faul
     low, high = args.get("low"), args.get("high")
     if method == "range" and low is None and high is None:
         faults.add("range needs `low`, `high` or both", args)
-    elif _is_number(low) and _is_number(high) and not low < high:
+    elif _is_number(low) and _is_number(high) and not float(low) < float(high):
         faults.add(f"low is {low}, high is {high}, expected low < high", args, "low")
     if method == "quantile" and "probability" not in args:
         faults.add("quantile needs `probability`", args)
