@@ -105,8 +105,7 @@ def _against_blanks(
     blanks = adata.uns.get(UNS, {}).get("blanks")
     if blanks is None or not len(blanks):
         return np.full(len(ids), np.nan), [""] * len(ids)
-    gates = blanks["gate"].astype(str)
-    own = blanks[(gates == path) | [path.endswith("/" + g) for g in gates]]
+    own = blanks[blanks["gate"].astype(str) == path]
     if not len(own):
         return np.full(len(ids), np.nan), [""] * len(ids)
     n_above, n_blank = pooled_blanks(own, ids)

@@ -1,0 +1,65 @@
+"""The limit of blank against its definition and against simulated blanks, and the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anndata
+import numpy as np
+import pytest
+from scipy import stats
+
+from cytof import track
+
+
+@pytest.mark.parametrize(
+    ("above", "blank", "risk"), [(0, 1000, 1000), (3, 5000, 800), (40, 20_000, 90_000), (5, 10, 20)]
+)
+def test_limit_of_blank_is_the_exact_conditional_test(above: int, blank: int, risk: int) -> None:
+    """Naive: the largest x whose one-sided binomial test of x in x + b at N / (N + m) is above 5 %."""
+    share = risk / (risk + blank)
+    naive = next(x for x in range(10_000) if stats.binom.sf(x, x + 1 + above, share) <= 0.05)
+    assert track.limit_of_blank(above, blank, risk) == naive
+    limit = track.limit_of_detection(above, blank, risk) + risk * above / blank
+    assert stats.poisson.sf(naive, limit) == pytest.approx(0.95) or limit == risk * above / blank
+
+
+def test_false_detections_stay_below_five_percent() -> None:
+    """4,000 tubes without a CAR T cell, one false rate in blanks and cells at risk: at most 5 % (+ 3 SE) are called."""
+    rng = np.random.default_rng(5)
+    for rate, blank, risk in ((2e-4, 10_000, 30_000), (5e-3, 2_000, 5_000)):
+        b, n = rng.poisson(rate * blank, 4000), rng.poisson(rate * risk, 4000)
+        limits = {k: track.limit_of_blank(int(k), blank, risk) for k in np.unique(b)}
+        false = np.mean(n > np.array([limits[k] for k in b]))
+        assert false <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_population_at_the_limit_of_detection_is_seen() -> None:
+    rng = np.random.default_rng(6)
+    limit = track.limit_of_detection(2, 10_000, 10_000)
+    n = rng.poisson(limit + 2, 4000)
+    assert np.mean(n > track.limit_of_blank(2, 10_000, 10_000)) == pytest.approx(0.95, abs=0.015)
+
+
+def test_calls(small_study: Callable[..., anndata.AnnData]) -> None:
+    """CAR+ of 1,000 CD3+ cells, 2 of 10,000 blanks above: 0.2 false cells are expected."""
+    study = small_study()
+    table = track.abundance(study)
+    assert table["false_expected"].tolist() == pytest.approx([0.2] * 4)
+    assert set(table["call"]) == {"detected"}
+    assert set(track.abundance(study, population="CAR+/DN", of="CAR+")["call"]) == {""}
+    counts = study.uns["cytof"]["counts"]
+    car = counts["gate"].str.endswith("CAR+")
+    counts.loc[car, "n"] = [1, 0, 2, 60]
+    assert track.abundance(study)["call"].tolist() == ["not detected"] * 2 + ["detected"] * 2
+    counts.loc[counts["gate"].str.endswith("CD3+"), "n"] = [1000, 100, 0, 1000]
+    calls = track.abundance(study)["call"].tolist()
+    assert calls == ["not detected", "not evaluable", "not evaluable", "detected"]
+    study.uns["cytof"]["blanks"] = study.uns["cytof"]["blanks"].query("sample_id != '5yr'")
+    assert track.abundance(study)["call"].tolist()[3] == "not evaluable"
+
+
+def test_dirty_blanks_raise_the_limit(small_study: Callable[..., anndata.AnnData]) -> None:
+    """5,000 of 10,000 blanks above the threshold: 400 of 1,000 cells say nothing, nor could 1 % more."""
+    table = track.abundance(small_study(blank_above=5000))
+    assert set(table["call"]) == {"not evaluable"}
