@@ -48,4 +48,8 @@ def find(name: str | Path, suffix: str = ".csv") -> Path:
     if not looks_like_path and shipped.is_file():
         return shipped
     what = "no such file" if looks_like_path else f"no file and no shipped panel `{name}{suffix}`"
-    raise PanelError(what, where=str(name), hint=" ".join([nearest(str(name), names(suffix)), f"shipped: {', '.join(names(suffix)) or 'none'}"]).strip())
+    raise PanelError(
+        what,
+        where=str(name),
+        hint=" ".join([nearest(str(name), names(suffix)), f"shipped: {', '.join(names(suffix)) or 'none'}"]).strip(),
+    )
