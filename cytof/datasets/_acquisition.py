@@ -1,8 +1,8 @@
 """The simulated instrument: from the true antigens of each event to the counts in a Helios-style file.
 
-Steps, in the order in which they happen: staining (log-normal spread a marker, more on dim ones; unstained readings),
-spill to the neighbouring masses (M-1, M+1) and to the oxide (M+16), sensitivity of the run and its slow drift, counting
-(Poisson), and the dithering of whole counts that the instrument's software does. ``channels.csv`` holds spread, isotope
+Steps, in the order in which they happen: staining (``_staining.py``) and background, spill to the neighbouring masses
+(M-1, M+1) and to the oxide (M+16), sensitivity of the run and its slow drift, counting (Poisson), and the dithering of
+whole counts that the instrument's software does. ``channels.csv`` holds spread, isotope
 and oxide fractions and backgrounds of each metal; shapes of Event_length and of the Gaussian parameters follow what
 public Helios files show for singlets, doublets, debris and beads.
 """
@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 
 from cytof.datasets._phenotypes import Visit, antigens, read_data
 from cytof.datasets._plan import BEAD, BEAD_CELL, CELL, DEAD, DEBRIS, DOUBLET, Plan
+from cytof.datasets._staining import Stain, normal, stained
 
 __all__ = ["GAUSSIAN", "Instrument", "acquire"]
 
 GAUSSIAN = ("Center", "Offset", "Width", "Residual")
 _BLOCK = 16_384
 _RATE = 0.4  # events a millisecond
-_DIM = 3.0  # below this many counts a marker is background staining
-_MOVING = 0.25  # cells on the way to another phenotype of their subset, at most half way
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,11 @@ def acquire(
     X[:, 0] = time
     staining = np.exp(0.04 * rng.standard_normal(level.shape[1])).astype(np.float32)
     sensitivity = _sensitivity(time / time[-1], instrument.mass, visit.gain, rng.uniform(0, 2 * np.pi))
-    sample = _Sample.of(level * staining, table, instrument)
+    stain = Stain.of(level * staining, table, instrument.table.iloc[instrument.stained])
     for start in range(0, n, _BLOCK):
         rows = slice(start, min(n, start + _BLOCK))
         part = Plan(plan.kind[rows], plan.first[rows], plan.second[rows])
-        signal = _signal(part, sample, instrument, rng)
+        signal = _signal(part, stain, instrument, rng)
         signal = _spill(signal, instrument)
         signal *= sensitivity(rows)
         counts = rng.poisson(signal)
@@ -164,96 +163,22 @@ def _sensitivity(t: NDArray, mass: NDArray, gain: float, phase: float) -> Callab
     return of
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
-    return rng.standard_normal(shape, np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """Stained cells of one file: what :func:`_cells` draws from.
-
-    ``log_level`` (n_phenotypes, 41) log of the median counts; ``width`` its spread; ``axes`` (2, 41) loadings of
-    differentiation and activation; ``kin`` phenotypes that a phenotype's cells may be on the way to; ``dna`` content.
-    """
-
-    log_level: NDArray[np.float32]
-    width: NDArray[np.float32]
-    axes: NDArray[np.float32]
-    kin: list[NDArray[np.int64]]
-    dna: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, level: NDArray[np.float32], table: pd.DataFrame, instrument: Instrument) -> _Sample:
-        marker = instrument.table.iloc[instrument.stained]
-        spread = marker.spread.astype(np.float32).to_numpy()
-        group = (table.cell_type + table.subset).to_numpy()
-        kin = [
-            np.flatnonzero((group == group[i]) & (table.subset.iloc[i] != "") | (np.arange(len(table)) == i))
-            for i in range(len(table))
-        ]
-        return cls(
-            np.log(level),
-            np.where(level < _DIM, np.float32(0.7), spread),
-            marker[["differentiation", "activation"]].to_numpy(np.float32).T.copy(),
-            kin,
-            table.dna.to_numpy(np.float32),
-        )
-
-
-def _cells(phenotype: NDArray, sample: _Sample, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Antigens of one cell each.
-
-    Log-normal about the level of the phenotype; in common within a cell are its size and how far it is differentiated
-    and activated. Some T cells are on the way to another phenotype of their subset.
-    """
-    n, width = len(phenotype), sample.width[phenotype]
-    log = sample.log_level[phenotype]
-    moving = np.flatnonzero(rng.random(n) < _MOVING)
-    draw, step = rng.random(len(moving)), 0.5 * rng.random((len(moving), 1))
-    goal = np.array(
-        [sample.kin[p][int(u * len(sample.kin[p]))] for p, u in zip(phenotype[moving], draw, strict=True)], int
-    )
-    log[moving] += step.astype(np.float32) * (sample.log_level[goal] - log[moving])
-    log += width * _normal(rng, *log.shape) + 0.10 * _normal(rng, n, 1) + _normal(rng, n, 2) @ sample.axes
-    cells = np.exp(log)
-    unstained = rng.random(cells.shape, np.float32) < 0.2 * np.exp(-cells / 5)
-    cells[unstained] = 0
-    return cells
-
-
-def _signal(plan: Plan, sample: _Sample, instrument: Instrument, rng: np.random.Generator) -> NDArray[np.float32]:
+def _signal(plan: Plan, stain: Stain, instrument: Instrument, rng: np.random.Generator) -> NDArray[np.float32]:
     """Mean counts of each event on each mass channel before spill."""
-    n, kind = len(plan), plan.kind
-    table = instrument.table
-    dna = sample.dna
-    cells = _cells(plan.first, sample, rng)
-    content = dna[plan.first] * np.exp(0.11 * _normal(rng, n))
-    two = np.flatnonzero(kind == DOUBLET)
-    cells[two] += _cells(plan.second[two], sample, rng)
-    content[two] += dna[plan.second[two]] * np.exp(0.11 * _normal(rng, len(two)))
-    dead = np.flatnonzero(kind == DEAD)
-    cells[dead] = 0.6 * cells[dead] + 3.0 * np.exp(0.6 * _normal(rng, len(dead), cells.shape[1]))
-    content[dead] *= 0.85 * np.exp(0.15 * _normal(rng, len(dead)))
-    debris = np.flatnonzero(kind == DEBRIS)
-    cells[debris] *= np.exp(-3.0 + 0.9 * _normal(rng, len(debris), 1))
-    content[debris] = 0.02 * np.exp(0.8 * _normal(rng, len(debris)))
-    beads = np.flatnonzero(kind == BEAD)
-    cells[beads] *= 0
-    cells[beads] += 0.3
-    content[beads] = 0.0015 * np.exp(0.9 * _normal(rng, len(beads)))
-
-    shape, mean = table["shape"].to_numpy(float), table.background.to_numpy(float)
+    n, table = len(plan), instrument.table
+    antigen, dna = stained(plan, stain, rng)
     signal = np.zeros((n, len(table)), np.float32)
+    shape, mean = table["shape"].to_numpy(float), table.background.to_numpy(float)
     for j in np.flatnonzero(mean > 0):
         signal[:, j] = rng.standard_gamma(shape[j], n, np.float32) * np.float32(mean[j] / shape[j])
-    signal[:, instrument.stained] = cells
-    signal[:, instrument.at("Ir193")] = 2800 * content
-    signal[:, instrument.at("Ir191")] = 1540 * content * np.exp(0.03 * _normal(rng, n))
-    signal[:, instrument.at("Pt195")] = _cisplatin(kind, rng)
-    bead = np.flatnonzero((kind == BEAD) | (kind == BEAD_CELL))
+    signal[:, instrument.stained] = antigen
+    signal[:, instrument.at("Ir193")] = 2800 * dna
+    signal[:, instrument.at("Ir191")] = 1540 * dna * np.exp(0.03 * normal(rng, n))
+    signal[:, instrument.at("Pt195")] = _cisplatin(plan.kind, rng)
+    bead = np.flatnonzero((plan.kind == BEAD) | (plan.kind == BEAD_CELL))
     bright = table.bead.to_numpy(np.float32)
     on = np.flatnonzero(bright > 0)
-    amount = np.exp(0.09 * _normal(rng, len(bead), 1) + 0.05 * _normal(rng, len(bead), len(on)))
+    amount = np.exp(0.09 * normal(rng, len(bead), 1) + 0.05 * normal(rng, len(bead), len(on)))
     signal[np.ix_(bead, on)] += bright[on] * amount
     return signal
 
@@ -261,7 +186,7 @@ def _signal(plan: Plan, sample: _Sample, instrument: Instrument, rng: np.random.
 def _cisplatin(kind: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np.float32]:
     median = np.array([5.0, 260.0, 10.0, 12.0, 0.5, 5.0], np.float32)[kind]
     width = np.array([0.5, 0.45, 0.5, 1.0, 0.5, 0.5], np.float32)[kind]
-    return median * np.exp(width * _normal(rng, len(kind)))
+    return median * np.exp(width * normal(rng, len(kind)))
 
 
 def _spill(signal: NDArray[np.float32], instrument: Instrument) -> NDArray[np.float32]:
@@ -295,8 +220,8 @@ def _pulse(kind: NDArray[np.int8], rng: np.random.Generator) -> tuple[NDArray[np
     length = np.array([_LENGTH[k] for k in range(6)], np.float32)[kind]
     median = np.array([_PULSE[k][0] for k in range(6)], np.float32)[kind]
     width = np.array([_PULSE[k][1] for k in range(6)], np.float32)[kind]
-    common = _normal(rng, len(kind), 1)
-    own = _normal(rng, len(kind), 4)
+    common = normal(rng, len(kind), 1)
+    own = normal(rng, len(kind), 4)
     shared = np.array([0.75, 0.1, 0.75, 0.6], np.float32)
     gaussian = median * np.exp(width * (shared * common + np.sqrt(1 - shared**2) * own))
     gaussian[(kind == DEBRIS) & (rng.random(len(kind)) < 0.4)] = 0
