@@ -1,0 +1,11 @@
+"""Study -> files: the paper's figure set with the numbers behind it, report.html and methods.md.
+
+:func:`write` does all of it; :func:`figures` draws the set alone; :func:`study_tables` makes the tables that both read.
+"""
+
+from cytof.report._figures import Drawn, figures, save
+from cytof.report._methods import methods_text
+from cytof.report._tables import Settings, StudyTables, study_tables
+from cytof.report._write import write
+
+__all__ = ["Drawn", "Settings", "StudyTables", "figures", "methods_text", "save", "study_tables", "write"]

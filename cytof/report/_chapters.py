@@ -1,0 +1,303 @@
+"""The chapters of report.html, in the order in which a reader asks: the answer first, then how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from cytof.keys import UNS, Obs
+from cytof.report._html import Chapter, Item, figure_item, table_item
+from cytof.report._legends import steps_of
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from cytof.report._figures import Drawn
+    from cytof.report._tables import StudyTables
+
+__all__ = ["answer", "chapters", "worries"]
+
+_SHARES = ("fraction", "ci_low", "ci_high", "band_low", "band_high", "fraction_left", "fraction_of_parent", "frequency")
+
+
+def chapters(
+    adata: AnnData, made: StudyTables, drawn: Sequence[Drawn], *, waterfall: pd.DataFrame | None = None,
+    provenance: Mapping[str, Any] | None = None, methods: Sequence[str] = (),
+) -> list[Chapter]:  # fmt: skip
+    """Return the chapters of the page.
+
+    Parameters
+    ----------
+    adata
+        Cells of the study.
+    made
+        Tables of the figures.
+    drawn
+        Figures, drawn or skipped.
+    waterfall
+        Events left after each cleaning step.
+    provenance
+        ``study inputs failed versions`` as the pipeline collects them.
+    methods
+        Paragraphs of the methods text.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> from cytof.report._tables import study_tables
+    >>> cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"]}, index=["1"]))
+    >>> [c.id for c in chapters(cells, study_tables(cells), [])][:3]
+    ['summary', 'quality', 'gates']
+    """
+    figures = {d.name: figure_item(d) for d in drawn}
+    home = adata.uns.get(UNS, {})
+    found = [
+        Chapter(
+            "summary", "Summary", answer=answer(made), cards=_cards(adata, made), texts=_arms_words(made),
+            worries=worries(adata, made, drawn, (provenance or {}).get("failed", {})), items=_pick(figures, "persistence"),
+        ),
+        Chapter("quality", "Quality of the samples", items=[
+            *_table("Samples", _per_sample(adata, waterfall), flag="worries"),
+            *_table("Warnings and notes", home.get("warnings"), folded=True),
+            *_pick(figures, "waterfall"), *_table("Events left", waterfall, folded=True)]),
+        Chapter("gates", "Gates and thresholds", items=[
+            *_pick(figures, "thresholds"), *[figures[n] for n in figures if n.startswith("gate_")],
+            *_table("Events in each gate", _wide_counts(home.get("counts"), made)),
+            *_table("Thresholds", _without(home.get("thresholds"), "region"), flag="flag", folded=True),
+            *_table("Events in each gate, percent of parent", home.get("counts"), flag="flag", folded=True),
+            *_table("Blanks of the CAR gate", home.get("blanks"), folded=True)]),
+        Chapter("clusters", "Clusters", items=[
+            *_pick(figures, "figure4a"), *_table("Profile of the clusters", made.tables.get("profile"), folded=True)]),
+        Chapter("map", "Map", items=_pick(figures, "figure4b", "map_markers")),
+        Chapter("tracking", "Tracking over the visits", items=[
+            *_pick(figures, "figure4c"), *_table("Abundance", made.tables.get("persistence")),
+            *_table("Subsets", made.tables.get("subsets"), folded=True),
+            *_table("Clusters of each subset", made.tables.get("make_up"), folded=True),
+            *_table("Clusters of each sample", made.tables.get("clusters"), folded=True)]),
+        Chapter("comparisons", "Comparisons", items=[
+            *_pick(figures, "figure4d"), *_table("Tests over the visits", made.tables.get("violins_tests"), folded=True),
+            *_pick(figures, "figure4e"), *_table("Tests of CAR T against host T", made.tables.get("arms_tests"), folded=True)]),
+        Chapter("methods", "Methods", texts=methods),
+        Chapter("provenance", "Provenance", items=_provenance(adata, provenance or {})),
+    ]  # fmt: skip
+    return [c for c in found if c.items or c.texts or c.id in ("summary", "quality", "gates")]
+
+
+def _pick(figures: Mapping[str, Item], *names: str) -> list[Item]:
+    return [figures[n] for n in names if n in figures]
+
+
+def _table(title: str, table: pd.DataFrame | None, *, flag: str | None = None, folded: bool = False) -> list[Item]:
+    if table is None or not len(table):
+        return []
+    empty = [c for c in table.columns if table[c].isna().all() or (table[c].astype(str).str.strip() == "").all()]
+    table = table.drop(columns=empty)
+    flag = flag if flag in table else None
+    return [table_item(title, table, folded=folded, flag=flag, percent=[c for c in _SHARES if c in table])]
+
+
+def _without(table: pd.DataFrame | None, column: str) -> pd.DataFrame | None:
+    return None if table is None else table.drop(columns=column, errors="ignore")
+
+
+def _percent(share: float) -> str:
+    return "n/a" if share != share else f"{share * 100:.3g} %"
+
+
+def answer(made: StudyTables) -> str:
+    """Return the first sentence of the report: was the population there, how much, and of which subsets.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> from cytof.report._tables import study_tables
+    >>> cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"]}, index=["1"]))
+    >>> answer(study_tables(cells))
+    'The share of cells could not be computed: no gate counts in adata.uns[\\'cytof\\'][\\'counts\\'].'
+    """
+    scope, table = made.scope, made.tables.get("persistence")
+    if table is None:
+        return f"The share of {scope.name} could not be computed: {made.missing.get('persistence', 'no table')}."
+    of = str(table["denominator"].iloc[0])
+    last = table.iloc[-1]
+    visit = str(last["timepoint"] or last["sample_id"])
+    share = (
+        f"{_percent(last['fraction'])} of {of} cells at {visit} "
+        f"(95 % interval {_percent(last['ci_low'])} to {_percent(last['ci_high'])}, {int(last['n']):,} cells)"
+    )
+    if scope.car:
+        called = table["call"].astype(str)
+        known = called.ne("").any()
+        hits = int(called.eq("detected").sum() if known else (table["n"] > 0).sum())
+        word = "were detected" if known else "were found"
+        where = "every sample" if hits == len(table) else f"{hits} of {len(table)} samples"
+        first = f"CAR T cells {word} in {where}: {share}."
+    else:
+        first = f"The template has no CAR gate. {scope.name[:1].upper()}{scope.name[1:]}: {share}."
+    return f"{first} {_subset_words(made)}".strip()
+
+
+def _subset_words(made: StudyTables) -> str:
+    table = made.tables.get("subsets")
+    if table is None:
+        return ""
+    last = table[table["sample_id"] == table["sample_id"].iloc[-1]].sort_values(
+        "fraction", ascending=False, kind="stable"
+    )
+    parts = [f"{r.population} {_percent(r.fraction)}" for r in last.itertuples() if r.fraction == r.fraction]
+    return f"Of these, {', '.join(parts)}." if parts else ""
+
+
+def _cards(adata: AnnData, made: StudyTables) -> list[dict[str, str]]:
+    scope = made.scope
+    cards = [
+        {"value": f"{len(scope.samples):,}", "name": "samples"},
+        {"value": f"{len(scope.patients):,}" if scope.patients else "1", "name": "patients"},
+        {"value": f"{scope.cells.n_obs:,}", "name": scope.name},
+    ]
+    table = made.tables.get("persistence")
+    for row in (table.iloc[[0, -1]] if table is not None and len(table) > 1 else pd.DataFrame()).itertuples():
+        call = f", {row.call}" if str(row.call or "") else ""
+        cards.append(
+            {"value": _percent(row.fraction), "name": f"of {row.denominator} at {row.timepoint or row.sample_id}{call}"}
+        )
+    if "profile" in made.tables:
+        cards.append({"value": str(made.tables["profile"]["cluster"].nunique()), "name": "clusters"})
+    return cards
+
+
+def _arms_words(made: StudyTables) -> list[str]:
+    """Return one sentence on CAR T against host T, from the test table."""
+    tests = made.tables.get("arms_tests")
+    if tests is None:
+        return []
+    up = [str(m) for m in tests[(tests["q"] < 0.05) & (tests["cliffs_delta"] > 0.147)]["marker"]]
+    down = [str(m) for m in tests[(tests["q"] < 0.05) & (tests["cliffs_delta"] < -0.147)]["marker"]]
+    parts = [f"higher: {', '.join(up)}"] * bool(up) + [f"lower: {', '.join(down)}"] * bool(down)
+    visit = tests["subset"].iloc[0]
+    said = "; ".join(parts) or "no marker differs by more than a negligible effect"
+    return [f"CAR T against host T cells at {visit} (q < 0.05 and |Cliff's delta| > 0.147): {said}."]
+
+
+def worries(adata: AnnData, made: StudyTables, drawn: Sequence[Drawn], failed: Mapping[str, str]) -> list[str]:
+    """Return what a reader should know before trusting the numbers, the gravest first.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> from cytof.report._tables import study_tables
+    >>> cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"]}, index=["1"]))
+    >>> worries(cells, study_tables(cells), [], {"b": "b.fcs: not an FCS file"})
+    ['Sample b failed and is missing from every number: b.fcs: not an FCS file']
+    """
+    home = adata.uns.get(UNS, {})
+    found = [f"Sample {s} failed and is missing from every number: {why}" for s, why in failed.items()]
+    table = made.tables.get("persistence")
+    if table is not None and made.scope.car:
+        for row in table.itertuples():
+            if str(row.call) in ("not detected", "not evaluable"):
+                found.append(f"CAR T cells {row.call} in {row.sample_id}: {int(row.n):,} cells in the gate, "
+                             f"{row.false_expected:.1f} expected by chance.")  # fmt: skip
+            elif row.false_expected == row.false_expected and row.n and row.false_expected > 0.2 * row.n:
+                found.append(f"{row.sample_id}: {row.false_expected:.0f} of the {int(row.n):,} cells in the CAR gate are "
+                             "expected there by chance.")  # fmt: skip
+    for name, word in (("thresholds", "Threshold"), ("counts", "Gate")):
+        flagged = home.get(name)
+        if flagged is None or "flag" not in flagged:
+            continue
+        flagged = flagged[flagged["flag"].fillna("").astype(str).str.strip() != ""].astype({"sample_id": str})
+        flagged = flagged.drop_duplicates(["gate", "flag", "sample_id"])
+        for (gate, flag), rows in flagged.groupby(["gate", "flag"], sort=False, observed=True):
+            short = "/".join(str(gate).split("/")[-2:])
+            found.append(f"{word} {short}: {flag} ({_names(rows['sample_id'])}).")
+    warned = home.get("warnings")
+    if warned is not None and len(warned):
+        grave = warned[warned["level"].astype(str) == "warning"]
+        for (what, done), rows in grave.groupby(["found", "done"], sort=False, observed=True):
+            found.append(f"{_names(rows['sample_id'].astype(str))}: {what}; {done}.")
+    tests = made.tables.get("violins_tests")
+    if tests is not None and (tests["unit"] == "cell").any() and len(made.scope.patients) > 1:
+        found.append("The tests take the cell as the unit though there are several patients.")
+    found += [f"{d.title} is not drawn: {d.skipped}." for d in drawn if d.skipped and d.name.startswith("figure4")]
+    return found
+
+
+def _names(samples: pd.Series) -> str:
+    names = list(dict.fromkeys(samples))
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+
+
+def _per_sample(adata: AnnData, waterfall: pd.DataFrame | None) -> pd.DataFrame:
+    """Return one row a sample: events, cells kept, warnings, notes and flags in words."""
+    home = adata.uns.get(UNS, {})
+    visits = [c for c in (Obs.SAMPLE, Obs.PATIENT, Obs.TIMEPOINT, Obs.DAY, Obs.BATCH) if c in adata.obs]
+    table = adata.obs[visits].drop_duplicates(Obs.SAMPLE).astype({Obs.SAMPLE: str}).reset_index(drop=True)
+    if Obs.DAY in table:
+        table = table.sort_values(Obs.DAY, kind="stable")
+    names = table[Obs.SAMPLE]
+    if waterfall is not None and len(waterfall):
+        first = waterfall.drop_duplicates("sample_id").set_index("sample_id")["n_left"]
+        last = waterfall.drop_duplicates("sample_id", keep="last").set_index("sample_id")["fraction_left"]
+        table["events"] = names.map(first).to_numpy()
+        table["intact live, %"] = (names.map(last) * 100).round(1).to_numpy()
+    table["cells kept"] = names.map(adata.obs[Obs.SAMPLE].astype(str).value_counts()).to_numpy()
+    warned = home.get("warnings")
+    for level in ("warning", "note"):
+        rows = warned[warned["level"].astype(str) == level] if warned is not None and len(warned) else None
+        each = rows["sample_id"].astype(str).value_counts() if rows is not None else pd.Series(dtype=int)
+        table[f"{level}s"] = names.map(each).fillna(0).astype(int).to_numpy()
+    table["worries"] = [_sample_worries(home, n) for n in names]
+    return table
+
+
+def _sample_worries(home: Mapping[str, Any], sample: str) -> str:
+    said = []
+    warned = home.get("warnings")
+    if warned is not None and len(warned):
+        here = warned[(warned["sample_id"].astype(str) == sample) & (warned["level"].astype(str) == "warning")]
+        said += [f"{r.found}; {r.done}" for r in here.itertuples()]
+    thresholds = home.get("thresholds")
+    if thresholds is not None and "flag" in thresholds:
+        here = thresholds[(thresholds["sample_id"].astype(str) == sample) & (thresholds["flag"].fillna("") != "")]
+        said += [f"{str(r.gate).rsplit('/', 1)[-1]}: {r.flag}" for r in here.itertuples()]
+    return " · ".join(dict.fromkeys(said))
+
+
+def _wide_counts(counts: pd.DataFrame | None, made: StudyTables) -> pd.DataFrame | None:
+    """Return events of each gate (rows, indented by their last name) in each sample (columns)."""
+    if counts is None or not len(counts):
+        return None
+    table = counts.astype({"sample_id": str, "gate": str})
+    wide = table.pivot_table(index="gate", columns="sample_id", values="n", aggfunc="first", sort=False)
+    order = [s for s in made.scope.samples if s in wide] or list(wide)
+    wide = wide[order].reset_index()
+    depth = wide["gate"].str.count("/")
+    wide["gate"] = ["\u2003" * d + g.rsplit("/", 1)[-1] for d, g in zip(depth, wide["gate"], strict=True)]
+    return wide.rename_axis(None, axis=1)
+
+
+def _provenance(adata: AnnData, provenance: Mapping[str, Any]) -> list[Item]:
+    inputs = [
+        {"sample_id": s, "file": i.get("file", ""), "bytes": i.get("bytes", 0), "sha256": i.get("sha256", "")}
+        for s, i in dict(provenance.get("inputs", {})).items()
+    ]
+    versions = [{"name": n, "version": str(v)} for n, v in dict(provenance.get("versions", {})).items()]
+    steps = [
+        {"step": step, "parameters": "; ".join(f"{k} = {_short(v)}" for k, v in params.items())}
+        for step, params in steps_of(adata).items()
+    ]
+    return [
+        *_table("Input files", pd.DataFrame(inputs)),
+        *_table("Steps that ran, with parameters and seeds", pd.DataFrame(steps)),
+        *_table("Versions", pd.DataFrame(versions), folded=True),
+    ]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {_short(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return " ".join(map(_short, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

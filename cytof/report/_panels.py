@@ -1,0 +1,158 @@
+"""Composers of the figure set: each fills a figure, or one part of the combined figure, from the study's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cytof import plot
+from cytof.keys import Obs
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    from cytof.report._tables import Settings, StudyTables
+
+__all__ = ["PANELS", "heatmap", "host", "make_up", "marker_maps", "over_time", "persistence", "visit_maps"]
+
+
+def heatmap(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
+    """A: clusters x markers with frequency bars."""
+    ax = figure.subplots()
+    table = made.tables["profile"]
+    label = f"{table['statistic'].iloc[0]} expression (0-1)"
+    return [plot.heatmap(table, label=label, palette=cluster_colors(made), ax=ax)]
+
+
+def cluster_colors(made: StudyTables) -> dict[str, str]:
+    """Return the colours of all clusters of the study, the same for every figure.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cytof.report._tables import StudyTables
+    >>> cluster_colors(StudyTables(None, {"profile": pd.DataFrame({"cluster": ["2", "1"]})}))
+    {'1': '#2d5ad2', '2': '#f0b42d'}
+    """
+    return plot.colors(plot.in_order(made.tables["profile"]["cluster"]), "clusters")
+
+
+def visit_maps(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
+    """B: one map a visit, coloured by cluster."""
+    table = _visits_in_order(made.tables["map"], made)
+    panels = plot.maps(table, figure, by=made.scope.visit, color=settings.groupby, palette=cluster_colors(made))
+    return list(panels)
+
+
+def _visits_in_order(table: pd.DataFrame, made: StudyTables) -> pd.DataFrame:
+    import pandas as pd
+
+    visit = made.scope.visit
+    return table.assign(**{visit: pd.Categorical(table[visit].astype(str), made.scope.visits)})
+
+
+def make_up(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
+    """C: subsets per visit, clusters of each subset, clusters of each sample; what is missing leaves no gap."""
+    drawn: list[tuple[str, Callable[[Axes], Axes]]] = []
+    tables, palette = made.tables, cluster_colors(made) if "profile" in made.tables else None
+    bars = "sample_id" if len(made.scope.samples) != len(made.scope.visits) else made.scope.visit
+    if "subsets" in tables:
+        drawn.append(("subsets per visit", lambda ax: plot.composition(
+            tables["subsets"], x=bars, kind="subsets", total="n_denominator", ax=ax)))  # fmt: skip
+    if "make_up" in tables:
+        drawn.append(("clusters of each subset", lambda ax: plot.composition(
+            tables["make_up"], x="subset", fill="cluster", palette=palette, total="n_subset", ax=ax)))  # fmt: skip
+    if "clusters" in tables:
+        samples, order = tables["clusters"].rename(columns={"subset": "sample"}), made.scope.samples
+        drawn.append(("clusters of each sample", lambda ax: plot.composition(
+            samples, x="sample", fill="cluster", palette=palette, order=order, total="n_subset", ax=ax)))  # fmt: skip
+    axes = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for ax, (title, draw) in zip(axes, drawn, strict=True):
+        draw(ax).set_title(title, fontsize=plot.TEXT + 1)
+        if len(ax.get_xticks()) > 6:
+            ax.tick_params(axis="x", labelrotation=90)
+    for ax in axes[:-1]:
+        if drawn[-1][0].startswith("clusters") and ax.get_title().startswith("clusters"):
+            ax.get_legend().remove()  # the last one has the same clusters
+    return list(axes)
+
+
+def over_time(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
+    """D: markers x subsets over the visits; p and effect size of the last visit against the first."""
+    table, tests = made.tables["violins"], made.tables.get("violins_tests")
+    if tests is not None:
+        tests = tests[tests["contrast"] == tests["contrast"].iloc[-1]]
+    markers = list(table["marker"].drop_duplicates())
+    present = set(table["subset"])
+    subsets = [s for s in settings.drawn_subsets if s in present]
+    grid = figure.subplots(len(markers), len(subsets), sharex="col", sharey="row", squeeze=False)
+    for r, marker in enumerate(markers):
+        for c, subset in enumerate(subsets):
+            ax = plot.violins(table, tests, marker=marker, subset=subset, order=made.scope.visits, ax=grid[r, c])
+            _in_grid(ax, first_column=c == 0, last_row=r == len(markers) - 1)
+            _heading(ax, subset if r == 0 else "")
+    return list(grid.ravel())
+
+
+def _in_grid(ax: Axes, *, first_column: bool, last_row: bool) -> None:
+    ax.tick_params(labelbottom=last_row, labelleft=first_column)
+    if not first_column:
+        ax.set_ylabel("")
+    if not last_row:
+        ax.tick_params(axis="x", length=0)
+
+
+def _heading(ax: Axes, heading: str) -> None:
+    """Put a column's name above what the test says."""
+    if heading:
+        ax.set_title(f"{heading}\n{ax.get_title()}".rstrip(), fontsize=plot.TEXT + 0.5)
+
+
+def host(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
+    """E: CAR T against host T cells at the last visit."""
+    table, tests = made.tables["arms"], made.tables.get("arms_tests")
+    markers = list(table["marker"].drop_duplicates())
+    palette = plot.colors(["CAR T", "Host T"], "arms")
+    axes = figure.subplots(1, len(markers), squeeze=False)[0]
+    for ax, marker in zip(axes, markers, strict=True):
+        plot.violins(table, tests, marker=marker, palette=palette, order=["CAR T", "Host T"], ax=ax)
+    return list(axes)
+
+
+def marker_maps(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
+    """Supplement: the map once for each marker."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    table = made.tables["markers_map"]
+    markers = [c for c in table.columns if c not in ("cell", "x", "y")]
+    columns = min(6, len(markers))
+    rows = -(-len(markers) // columns)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, marker in zip(grid, markers, strict=False):
+        part = table[["x", "y", marker]].copy()
+        part.attrs["range"] = (0.0, 1.0)
+        plot.map(part, color=marker, size=0.9, legend=False, ax=ax)
+        ax.set_title(marker, fontsize=plot.TEXT)
+        ax.set_xlabel("")
+        ax.set_ylabel("")
+    for ax in grid[len(markers) :]:
+        ax.set_visible(False)
+    scale = ScalarMappable(Normalize(0, 1), "viridis")
+    bar = figure.colorbar(scale, ax=list(grid), shrink=0.3, aspect=20, pad=0.01, ticks=[0, 1])
+    bar.ax.set_yticklabels(["low", "high"], fontsize=plot.TEXT)
+    bar.outline.set_linewidth(0.5)
+    return list(grid[: len(markers)])
+
+
+def persistence(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
+    """Share of the population over the days."""
+    return [plot.persistence(made.tables["persistence"], color=Obs.PATIENT, ax=figure.subplots())]
+
+
+PANELS: dict[str, Callable[[FigureBase, StudyTables, Settings], list[Axes]]] = {
+    "A": heatmap, "B": visit_maps, "C": make_up, "D": over_time, "E": host,
+}  # fmt: skip
+"""The panels of Figure 4, by letter."""
