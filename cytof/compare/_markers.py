@@ -69,7 +69,7 @@ def markers(
     -------
     DataFrame, columns ``keys.Tables.TEST`` and ``EXTRAS``, by ``within``, level and marker. ``estimate``: difference of
     the means on the arcsinh scale, level minus reference, with a 95 % Welch (patients: t) interval ``ci_low ci_high``.
-    ``statistic``: W, t or the difference. ``q``: Benjamini-Hochberg over all rows of this table, the family.
+    ``statistic``: W, t or the difference; ``p`` below about 1e-300 is 0. ``q``: Benjamini-Hochberg over all rows of this table, the family.
     ``n_units``: cells or patients tested. ``n n_reference``: cells with a value. ``auroc``: chance that a cell is above
     one of the reference, with DeLong's interval (patients: mean of the patients' AUROCs with a t interval);
     ``cliffs_delta = 2 auroc - 1``. ``median median_reference``: of the cells (patients: of the patients' medians). What

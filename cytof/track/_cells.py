@@ -68,10 +68,9 @@ def _natural(level: Hashable) -> tuple[int, float, str]:
 def levels(adata: AnnData, column: str, *, observed: bool = True) -> list[Hashable]:
     """Return the levels of an ``obs`` column that occur, in the order tables and plots use.
 
-    With ``observed=False`` also the categories without a cell, and both levels of a bool.
-
-    An ordered categorical keeps its order; ``timepoint`` (and any other column) without one is put in the order of
-    the first ``day`` of each level for ``timepoint`` and ``sample_id``, and in natural order (2 before 10) otherwise.
+    An ordered categorical keeps its order. Otherwise ``timepoint`` and ``sample_id`` follow the first ``day`` of each
+    level, and every other column is in natural order (2 before 10). With ``observed=False`` also the categories
+    without a cell, and both levels of a bool.
 
     Examples
     --------

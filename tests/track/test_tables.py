@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from scipy.cluster.hierarchy import linkage
 
 from cytof import track
@@ -194,3 +196,13 @@ def test_tables_do_not_depend_on_the_order_of_cells(study: anndata.AnnData) -> N
         lambda a: track.distributions(a, by="timepoint", within="subset"),
     ):
         pd.testing.assert_frame_equal(table(study), table(shuffled), check_exact=True)
+
+
+def test_tables_are_the_same_after_a_file_and_from_sparse_cells(study: anndata.AnnData, tmp_path: Path) -> None:
+    study.write_h5ad(tmp_path / "cells.h5ad")
+    again = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    thin = study.copy()
+    thin.X = scipy.sparse.csr_matrix(study.X)
+    for other in (again, thin):
+        for table in (track.abundance, track.subsets, track.state, track.profile):
+            pd.testing.assert_frame_equal(table(study), table(other))
