@@ -23,6 +23,7 @@ _GAUSSIAN = ("Center", "Offset", "Width", "Residual")
 _VIABILITY = ("Rh103", "Pt195", "Pt194", "Pt198")
 _DOUBLE = 0.55  # a second nucleus adds ln 2 = 0.69 on the arcsinh scale; above this a doublet is likelier than a cell
 _MIN_CELLS = 50
+_MANY = 0.4  # a step that flags more of what is left is told
 
 
 def intact(events: Events, *, z: float = 3.0) -> Events:
@@ -96,6 +97,8 @@ def _flagged(events: Events, regions: dict[str, Region], z: float, skipped: list
     for name, region in regions.items():
         masks[name] = mask(region, events.column, masks)
     flags, steps = events.flags, list(events.steps)
+    left = ~flags.to_numpy(bool).any(axis=1) if flags.shape[1] else np.ones(len(events), bool)
+    cautions = list(events.warnings)
     for name in ("debris", "doublet", "dead"):
         if name in masks:
             flags = flags.assign(**{name: masks[name]})
@@ -104,8 +107,15 @@ def _flagged(events: Events, regions: dict[str, Region], z: float, skipped: list
                 d.channel: [low, high]
                 for d, low, high in zip(geometry.dims, geometry.low, geometry.high, strict=True)  # type: ignore[union-attr]
             }
-            steps.append({"step": name, "params": {"z": z, "limits": limits}, "counts": {name: int(masks[name].sum())}})
-    cautions = list(events.warnings)
+            new, n_left = int((masks[name] & left).sum()), int(left.sum())
+            counts = {name: int(masks[name].sum()), "not_flagged_before": new}
+            steps.append({"step": name, "params": {"z": z, "limits": limits}, "counts": counts})
+            left = left & ~masks[name]
+            if new > _MANY * max(n_left, 1):
+                found = f"{new / n_left:.0%} of the events left are flagged `{name}`"
+                cautions.append(
+                    Caution(f"{events.sample_id}:intact", found, "flagged them; look at the channels' limits")
+                )
     if skipped:
         cautions.append(Caution(f"{events.sample_id}:intact", "; ".join(skipped), "these steps were skipped"))
     return events.replace(
@@ -132,7 +142,7 @@ def _dna_limits(
         left, right = (max(density.spread_of_mode(d, peak, side), 0.05) for side in (-1, 1))
         mode = float(density.GRID[peak])
         low = _valley_below(counts, mode, mode - (z + 1) * left)
-        limits.append((low, mode + min((z + 1) * right, _DOUBLE), channel))
+        limits.append((low, mode + min((z + 1) * right, max(_DOUBLE, 2.5 * right)), channel))
     return limits
 
 

@@ -22,7 +22,7 @@ from cytof import density
 from cytof.errors import GateError
 from cytof.events import Events
 from cytof.gate._mixture import mixture
-from cytof.gate._placed import Placed, settle, threshold
+from cytof.gate._placed import BOUNDS, Placed, blank_limit, settle, threshold
 from cytof.gate._tree import blank_gates, boolean_region, dimension, within
 from cytof.keys import Tables
 from cytof.panel.template import ROOT, Gate, Template
@@ -32,6 +32,7 @@ __all__ = ["place"]
 
 _log = logging.getLogger("cytof")
 _Seed = np.random.SeedSequence
+_NONE = np.zeros(len(density.GRID) + 1, np.int64)
 
 
 @dataclass
@@ -164,24 +165,36 @@ def _placed(
     """Return sample -> threshold of one gate on one dimension."""
     args = dict(gate.args)
     if isinstance(args.get("bounds"), Mapping):
-        args["bounds"] = args["bounds"].get(dim) or (0.4, 5.5)
+        args["bounds"] = args["bounds"].get(dim, BOUNDS)
     seed = _Seed([random_state, zlib.crc32(f"{gate.method}:{dim}:{gate.args.get('place_on', gate.parent)}".encode())])
     source = gate.args.get("place_on", gate.parent)
     histograms = {s.events.sample_id: density.histogram(s.values(dim, s.mask(source))) for s in samples}
-    blank = {s.events.sample_id: _blank(s, dim, blanks) for s in samples} if gate.method == "control" else {}
     cofactor = float(samples[0].dims[dim].cofactor or 1.0)
 
-    def from_samples(names: list[str]) -> Placed | None:
-        pooled = np.sum([histograms[n] for n in names], axis=0)
-        own = np.sum([blank[n] for n in names], axis=0) if blank else None
-        return threshold(pooled, gate.method, args, cofactor, seed, own)
-
     groups = {key: [s.events.sample_id for s in members] for key, members in _groups(gate, samples).items()}
-    own = {key: from_samples(names) for key, names in groups.items()}
-    pooled = next(iter(own.values())) if len(groups) == 1 else from_samples(list(histograms))
-    counts = {key: np.sum([histograms[n] for n in names], axis=0) for key, names in groups.items()}
-    settled = settle(own, pooled, counts, args, cofactor)
+    counts = {key: sum((histograms[n] for n in names), _NONE) for key, names in groups.items()}
+    limits, limit = _limits(gate, dim, samples, blanks, groups, counts) if gate.method == "control" else ({}, None)
+    own = {key: threshold(counts[key], gate.method, args, cofactor, seed, limits.get(key)) for key in groups}
+    pooled = next(iter(own.values())) if len(groups) == 1 else None
+    if len(groups) > 1 and not all(p is not None and p.flag == "ok" for p in own.values()):
+        pooled = threshold(sum(counts.values(), _NONE), gate.method, args, cofactor, seed, limit)
+    settled = settle(own, pooled, counts, args, cofactor, limits)
     return {name: settled[key] for key, names in groups.items() for name in names}
+
+
+def _limits(
+    gate: Gate, dim: str, samples: list[_Sample], blanks: tuple[Gate, ...], groups: Mapping[str, list[str]],
+    counts: Mapping[str, NDArray[np.int64]],
+) -> tuple[dict[str, float | None], float | None]:  # fmt: skip
+    """Return the limit of blank of each group of samples, and of all together (it stands in where blanks are few)."""
+    rate, cofactor = float(gate.args.get("false_positive", 1e-4)), float(samples[0].dims[dim].cofactor or 1.0)
+    held = {s.events.sample_id: _blank(s, dim, blanks) for s in samples}
+    limit = blank_limit(sum(held.values(), _NONE), sum(counts.values(), _NONE), rate, cofactor)
+    limits = {}
+    for key, names in groups.items():
+        own = blank_limit(sum((held[n] for n in names), _NONE), counts[key], rate, cofactor)
+        limits[key] = limit if own is None else own
+    return limits, limit
 
 
 def _blank(sample: _Sample, dim: str, blanks: tuple[Gate, ...]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cytof import density
 
-__all__ = ["FLAGS", "Placed", "settle", "threshold"]
+__all__ = ["FLAGS", "Placed", "blank_limit", "settle", "threshold"]
 
 FLAGS = ("ok", "shallow valley", "few events", "far from the cohort", "fallback")
 """Quality of a threshold, from good to put there for want of anything better."""
@@ -40,7 +40,7 @@ class Placed:
 
 def threshold(
     counts: Counts, method: str, args: Mapping[str, Any], cofactor: float, seed: np.random.SeedSequence,
-    blanks: Counts | None = None,
+    limit: float | None = None,
 ) -> Placed | None:  # fmt: skip
     """Return the threshold that ``method`` finds in a histogram, or None when it finds none.
 
@@ -54,62 +54,87 @@ def threshold(
         Of the channel.
     seed
         For the bootstrap.
-    blanks
-        Histogram of the blanks, for ``control``.
+    limit
+        For ``control``: :func:`blank_limit`; no valley is looked for below it.
     """
     n = int(counts.sum())
     if n < args.get("min_events", _MIN_EVENTS):
         return None
-    bounds = tuple(args.get("bounds", BOUNDS))
+    low, high = args.get("bounds", BOUNDS)
     if method == "tailgate":
-        value = density.tail(
+        end = density.tail(
             counts, cofactor=cofactor, tolerance=args.get("tolerance", 0.01), side=args.get("side", "right")
         )
-        return _within(value, bounds, n)
+        return _within(end, low, high, n)
     if method == "quantile":
-        return _within(density.quantile(counts, args["probability"]) + density.STEP / 2, bounds, n)
-    limit = _blank_limit(blanks, args) if method == "control" else None
-    if limit is not None:
-        bounds = (min(max(bounds[0], limit), bounds[1] - 0.1), bounds[1])
+        return _within(density.quantile(counts, args["probability"]) + density.STEP / 2, low, high, n)
     found = density.valley(
-        counts, cofactor=cofactor, bounds=bounds, min_counts=args.get("min_counts", 2.0),
-        min_depth=args.get("min_depth", 0.1), random_state=seed,
+        counts, cofactor=cofactor, bounds=(low if limit is None else min(max(low, limit), high - 0.1), high),
+        min_counts=args.get("min_counts", 2.0), min_depth=args.get("min_depth", 0.1), random_state=seed,
     )  # fmt: skip
-    if found is not None:
-        flag = "ok" if found.depth >= _SHALLOW else "shallow valley"
-        return Placed(found.value, found.low, found.high, found.depth, n, flag)
-    if limit is not None:  # no CAR population stands out: what blanks do not reach is still called
-        return Placed(bounds[0], bounds[0], bounds[0], float("nan"), n, "ok")
-    return None
+    if found is None:
+        return None
+    return Placed(
+        found.value, found.low, found.high, found.depth, n, "ok" if found.depth >= _SHALLOW else "shallow valley"
+    )
 
 
-def _within(value: float, bounds: tuple[float, ...], n: int) -> Placed | None:
-    inside = bounds[0] <= value <= bounds[1]
-    return Placed(value, value, value, float("nan"), n, "ok") if inside else None
+def _within(value: float, low: float, high: float, n: int) -> Placed | None:
+    value = round(value, 4)
+    return Placed(value, value, value, float("nan"), n, "ok") if low <= value <= high else None
 
 
-def _blank_limit(blanks: Counts | None, args: Mapping[str, Any]) -> float | None:
-    """Return the limit of the blanks: the normal tail of their body, carried to ``false_positive``.
+def blank_limit(blanks: Counts, cells: Counts, false_positive: float, cofactor: float) -> float | None:
+    """Return the limit of blank on the arcsinh scale: the tail of the blanks' body carried to ``false_positive``.
 
-    Blanks hold doublets with CAR T cells, so their extreme quantile is one of CAR T cells. The tail is therefore drawn
-    through two quantiles of the body (90 % and 98 %) and carried on.
+    Blanks hold doublets with CAR T cells, so that their extreme quantiles are CAR T cells. The tail is therefore fitted
+    to the body (below the 99 % quantile) and carried on: exponential in counts, normal on the arcsinh scale, whichever
+    reaches farther. The lower body of the gated cells themselves may raise it by up to 0.4 units, where they are
+    noisier than the blanks.
+
+    Parameters
+    ----------
+    blanks
+        Histogram of cells that cannot be positive.
+    cells
+        Histogram of the gated cells.
+    false_positive
+        Fraction of blanks that may lie above.
+    cofactor
+        Of the channel.
+
+    Returns
+    -------
+    The limit, or None for fewer than 200 blanks.
     """
+    if blanks.sum() < _MIN_EVENTS:
+        return None
+    limit = max(
+        _tail(blanks, (0.95, 0.99), false_positive, cofactor), _tail(blanks, (0.90, 0.98), false_positive, None)
+    )
+    if cells.sum() >= _MIN_EVENTS:
+        limit = max(limit, min(_tail(cells, (0.75, 0.90), false_positive, cofactor), limit + 0.4))
+    return round(limit, 4)
+
+
+def _tail(counts: Counts, at: tuple[float, float], rate: float, cofactor: float | None) -> float:
+    """Carry the tail through two quantiles on to ``rate``: exponential in counts, normal when ``cofactor`` is None."""
     from scipy.special import ndtri
 
-    if blanks is None or blanks.sum() < _MIN_EVENTS:
-        return None
-    q = np.array([0.90, 0.98])
-    y = np.array([density.quantile(blanks, p) for p in q])
-    z = ndtri(q)
-    slope = max((y[1] - y[0]) / (z[1] - z[0]), 0.1)
-    return float(y[1] + slope * (-ndtri(args.get("false_positive", 1e-4)) - z[1]))
+    y = np.array([density.quantile(counts, q) for q in at])
+    if cofactor is None:
+        z = ndtri(np.array(at))
+        return float(y[1] + max((y[1] - y[0]) / (z[1] - z[0]), 0.1) * (-ndtri(rate) - z[1]))
+    x = np.sinh(y) * cofactor
+    per_e = max((x[1] - x[0]) / np.log((1 - at[0]) / (1 - at[1])), 0.2)
+    return float(np.arcsinh((x[1] + per_e * np.log((1 - at[1]) / rate)) / cofactor))
 
 
 def settle(
     own: Mapping[str, Placed | None], pooled: Placed | None, counts: Mapping[str, Counts], args: Mapping[str, Any],
-    cofactor: float,
+    cofactor: float, limits: Mapping[str, float | None] | None = None,
 ) -> dict[str, Placed]:  # fmt: skip
-    """Give every group of samples a threshold: its own, the pooled one, the template's fallback, or the emptiest place.
+    """Give every group of samples a threshold: its own, the pooled one, the limit of blank, or a fallback.
 
     Parameters
     ----------
@@ -121,41 +146,42 @@ def settle(
         Group -> histogram.
     args, cofactor
         As for :func:`threshold`.
+    limits
+        Group -> limit of blank, for ``control``.
 
     Returns
     -------
     Group -> threshold. A threshold more than a factor of two in counts away from the middle of the cohort is flagged,
-    and replaced by the pooled one when its valley is shallow besides.
+    and replaced by the pooled one when its valley is shallow besides. Where nothing was found, neither here nor in all
+    samples together, the threshold is the limit of blank, the template's ``fallback``, or the emptiest place between
+    the bounds, in this order.
     """
     found = [p.value for p in own.values() if p is not None]
     centre = float(np.median(found)) if len(found) >= 3 else None
     settled = {}
     for group, placed in own.items():
-        n = int(counts[group].sum())
         if placed is not None and centre is not None and abs(placed.value - centre) > _FAR:
             if placed.flag == "shallow valley" and pooled is not None:
                 placed = None
             else:
                 placed = replace(placed, flag="far from the cohort")
-        if placed is None:
-            few = n < args.get("min_events", _MIN_EVENTS)
-            placed = _instead(
-                pooled, counts, args, cofactor, n, "few events" if few and pooled is not None else "fallback"
-            )
-        settled[group] = placed
+        settled[group] = placed or _instead(pooled, group, counts, args, cofactor, (limits or {}).get(group))
     return settled
 
 
 def _instead(
-    pooled: Placed | None, counts: Mapping[str, Counts], args: Mapping[str, Any], cofactor: float, n: int, flag: str
-) -> Placed:
-    if pooled is not None:
-        return replace(pooled, n=n, flag=flag)
-    bounds = tuple(args.get("bounds", BOUNDS))
+    pooled: Placed | None, group: str, counts: Mapping[str, Counts], args: Mapping[str, Any], cofactor: float,
+    limit: float | None,
+) -> Placed:  # fmt: skip
+    n = int(counts[group].sum())
+    low, high = map(float, args.get("bounds", BOUNDS))
+    if pooled is not None and (limit is None or pooled.value >= limit):
+        return replace(pooled, n=n, flag="few events" if n < args.get("min_events", _MIN_EVENTS) else "fallback")
+    if limit is not None:
+        value = min(max(limit, low), high)
+        return Placed(value, value, value, float("nan"), n, "fallback")
     if "fallback" in args:
         value = float(args["fallback"])
     else:
-        value = density.emptiest(
-            sum(counts.values(), np.zeros(len(density.GRID) + 1, np.int64)), bounds, cofactor=cofactor
-        )
-    return Placed(value, float(bounds[0]), float(bounds[1]), float("nan"), n, "fallback")
+        value = density.emptiest(np.sum(list(counts.values()), axis=0), (low, high), cofactor=cofactor)
+    return Placed(value, low, high, float("nan"), n, "fallback")

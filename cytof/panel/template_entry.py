@@ -165,7 +165,7 @@ def _arguments(args: Mapping[str, Any], method: str, dims: tuple[str, ...], faul
     low, high = args.get("low"), args.get("high")
     if method == "range" and low is None and high is None:
         faults.add("range needs `low`, `high` or both", args)
-    elif _is_number(low) and _is_number(high) and not float(low) < float(high):
+    elif _is_number(low) and _is_number(high) and not _is_interval([low, high]):
         faults.add(f"low is {low}, high is {high}, expected low < high", args, "low")
     if method == "quantile" and "probability" not in args:
         faults.add("quantile needs `probability`", args)
@@ -183,7 +183,7 @@ def _bounds(args: Mapping[str, Any], dims: tuple[str, ...], faults: Faults) -> N
     for dim, pair in each.items():
         if dim not in dims:
             faults.add(f"bounds name `{dim}`", args, "bounds", hint=nearest(dim, dims) or f"dims are {', '.join(dims)}")
-        elif not (_is_pair(pair) and pair[0] < pair[1]):
+        elif not _is_interval(pair):
             what = f"bounds are {_plain(pair)!r}, expected [low, high] with low < high"
             faults.add(what, args, "bounds", hint="on the scale arcsinh(counts / cofactor)")
 
@@ -198,6 +198,10 @@ def _is_names(value: Any) -> bool:
 
 def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _is_interval(value: Any) -> bool:
+    return _is_pair(value) and value[0] < value[1]
 
 
 def _is_polygon(value: Any) -> bool:
