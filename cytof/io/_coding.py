@@ -155,10 +155,11 @@ def _byte_order(keywords: dict[str, str], widest: int, notes: Notes) -> str:
             return "<"
         raise notes.error("$BYTEORD", "is missing, expected 1,2,3,4 or 4,3,2,1", "export the file again")
     up = [str(i) for i in range(1, len(digits) + 1)]
-    if len(digits) <= 8 and digits == up:
-        return "<"
-    if len(digits) <= 8 and digits == up[::-1]:
-        return ">"
+    if 2 <= len(digits) <= 8 or widest == 1:
+        if digits == up:
+            return "<"
+        if digits == up[::-1]:
+            return ">"
     raise notes.error(
         "$BYTEORD", f"is {text!r:.40}, expected 1,2,3,4 or 4,3,2,1", "mixed byte orders are not read; export again"
     )

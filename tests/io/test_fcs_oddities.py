@@ -1,32 +1,28 @@
-"""The 40 oddities of real FCS files: for each at least one file that must be read exactly, and one refused or warned of.
+"""The 40 oddities of real FCS files: for each a file that must be read exactly, and one refused or warned of.
 
 Rows are numbered as in the specification of the reader (FCS oddities and what to do about them).
 """
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fcs_builder as builder
 import numpy as np
 import pytest
 
 from cytof import io
 from cytof.errors import FCSError, PanelError, ResourceError, UsageError
 
-_SPEC = importlib.util.spec_from_file_location("fcs_builder", Path(__file__).with_name("fcs_builder.py"))
-assert _SPEC and _SPEC.loader
-builder = importlib.util.module_from_spec(_SPEC)
-sys.modules.setdefault("fcs_builder", builder)
-_SPEC.loader.exec_module(builder)
 fcs, chain, encode, X, NEXT = builder.fcs, builder.chain, builder.encode, builder.X, builder.NEXT
 
 INTS = np.random.default_rng(2).integers(0, 200, (40, 4))
-MIXED = dict(kinds="IIII", bits=(8, 16, 24, 32), values=INTS)
+MIXED: dict[str, Any] = {"kinds": "IIII", "bits": (8, 16, 24, 32), "values": INTS}
 NAN = X.copy()
 NAN[3, 1], NAN[4, 2], NAN[5, 3] = np.nan, np.inf, -2
 BEGIN = len(fcs()) - X.nbytes  # first byte of DATA in the default file
@@ -118,7 +114,7 @@ READ: list[tuple[int, str, bytes, dict, np.ndarray, str]] = [
     (36, "one event", fcs(X[:1]), {}, X[:1], ""),
     (37, "NaN, Inf, negative", fcs(NAN), {}, NAN, "2 values not finite in 2 channels (Nd142 1, Sm147 1)"),
     (37, "negative", fcs(NAN), {}, NAN, "1 values below zero in 1 channels (Er170 1)"),
-]  # fmt: skip  # noqa: E501
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -194,7 +190,7 @@ REFUSED: list[tuple[int, str, bytes, str, str]] = [
     (39, "three bytes", b"FCS", "HEADER", "version"),
     (39, "unknown version", fcs(version="FCS9.9"), "HEADER", "version is 'FCS9.9'"),
     (39, "HEADER alone", fcs()[:40], "HEADER", "40 bytes, expected 58"),
-]  # fmt: skip  # noqa: E501
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("row", "what", "raw", "place", "text"), REFUSED, ids=[f"{r[0]}-{r[1]}" for r in REFUSED])
@@ -223,7 +219,7 @@ def test_5_16_17_18_21_the_same_values_as_flowio_where_it_reads(tmp_path: Path) 
         path.write_bytes(raw)
         try:
             theirs = flowio.FlowData(str(path)).as_array(preprocess=False)
-        except Exception:  # FlowIO refuses or fails on many of these
+        except Exception:  # noqa: BLE001 - FlowIO refuses or fails on many of these
             continue
         if theirs.shape == expected.shape and not options and np.allclose(theirs, expected, equal_nan=True):
             np.testing.assert_array_equal(io.read_fcs(path).X, theirs.astype(np.float32), err_msg=what)
