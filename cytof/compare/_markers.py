@@ -67,13 +67,24 @@ def markers(
 
     Returns
     -------
-    DataFrame, columns ``keys.Tables.TEST`` and ``EXTRAS``, by ``within``, level and marker. ``estimate``: difference of
-    the means on the arcsinh scale, level minus reference, with a 95 % Welch (patients: t) interval ``ci_low ci_high``.
-    ``statistic``: W, t or the difference; ``p`` below about 1e-300 is 0. ``q``: Benjamini-Hochberg over all rows of this table, the family.
-    ``n_units``: cells or patients tested. ``n n_reference``: cells with a value. ``auroc``: chance that a cell is above
-    one of the reference, with DeLong's interval (patients: mean of the patients' AUROCs with a t interval);
-    ``cliffs_delta = 2 auroc - 1``. ``median median_reference``: of the cells (patients: of the patients' medians). What
-    cannot be tested (no cells, one cell, all values equal, marker missing) has p = NaN and the reason in ``note``.
+    DataFrame, columns ``keys.Tables.TEST`` and ``EXTRAS``, by ``within``, level and marker. What cannot be tested (no
+    cells, one cell, all values equal, marker missing) has p = NaN and the reason in ``note``.
+
+    ``contrast``
+        ``<level> vs <reference>``; every difference is level minus reference.
+    ``n_units n n_reference``
+        Cells or patients tested; cells with a value.
+    ``estimate ci_low ci_high``
+        Difference of the means on the arcsinh scale with a 95 % Welch (patients: t) interval.
+    ``statistic p q``
+        W, t or the difference; p (0 below about 1e-300); Benjamini-Hochberg over all rows of this table, the family.
+    ``auroc auroc_low auroc_high cliffs_delta``
+        Chance that a cell is above one of the reference, with DeLong's interval (patients: mean of the patients' AUROCs
+        with a t interval); ``2 auroc - 1``.
+    ``median median_reference``
+        Of the cells (patients: of the patients' medians).
+    ``note``
+        Why there is no p; for ``unit="cell"``, that cells of one patient are not replicates.
 
     Raises
     ------
