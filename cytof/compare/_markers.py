@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -111,18 +111,23 @@ def markers(
     design = plan(adata, by=by, reference=reference, within=within)
     if unit == "auto":
         unit = "patient" if len(design.patients) >= _PATIENTS else "cell"
+    if unit == "patient" and test == "permutation":
+        raise UsageError(
+            "test is 'permutation' and unit is 'patient'",
+            where="compare.markers",
+            hint="patients are compared by t tests; use unit='cell' to permute cells",
+        )
     columns = columns_of(adata, names)
-    if unit == "patient":
-        if test == "permutation":
-            raise UsageError(
-                "test is 'permutation' and unit is 'patient'",
-                where="compare.markers",
-                hint="patients are compared by t tests; use unit='cell' to permute cells",
-            )
-        rows = list(patient_rows(adata, design, names, columns))
-    else:
-        rows = list(cell_rows(adata, design, names, columns, test, random_state))
-    table = pd.DataFrame(rows, columns=[*Tables.TEST, *EXTRAS])
+    return _table(
+        patient_rows(adata, design, names, columns)
+        if unit == "patient"
+        else cell_rows(adata, design, names, columns, test, random_state)
+    )
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Return the test table of rows: q over all of them, Cliff's delta from the AUROC."""
+    table = pd.DataFrame(list(rows), columns=[*Tables.TEST, *EXTRAS])
     table["q"] = adjust(table["p"].to_numpy(float))
     table["cliffs_delta"] = 2 * table["auroc"].astype(float) - 1
     return table
