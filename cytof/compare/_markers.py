@@ -68,7 +68,8 @@ def markers(
     Returns
     -------
     DataFrame, columns ``keys.Tables.TEST`` and ``EXTRAS``, by ``within``, level and marker. What cannot be tested (no
-    cells, one cell, all values equal, marker missing) has p = NaN and the reason in ``note``.
+    cells, one cell, all values equal, marker missing) has p = NaN and the reason in ``note``, which for ``unit="cell"``
+    also says that cells are not replicates.
 
     ``contrast``
         ``<level> vs <reference>``; every difference is level minus reference.
@@ -80,18 +81,12 @@ def markers(
         W, t or the difference; p (0 below about 1e-300); Benjamini-Hochberg over all rows of this table, the family.
     ``auroc auroc_low auroc_high cliffs_delta``
         Chance that a cell is above one of the reference, with DeLong's interval (patients: mean of the patients' AUROCs
-        with a t interval); ``2 auroc - 1``.
-    ``median median_reference``
-        Of the cells (patients: of the patients' medians).
-    ``note``
-        Why there is no p; for ``unit="cell"``, that cells of one patient are not replicates.
+        with a t interval); ``2 auroc - 1``. ``median median_reference``: of cells (patients: of patients' medians).
 
     Raises
     ------
     UsageError
-        No such column, reference, test or unit.
-    PanelError
-        No such marker.
+        No such column, reference, test or unit; PanelError: no such marker.
 
     Examples
     --------
