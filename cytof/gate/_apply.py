@@ -19,6 +19,8 @@ from cytof.region import Boolean, Region, from_json, mask
 
 __all__ = ["apply"]
 
+_WORTH_TELLING = 50  # an empty gate under fewer events says nothing
+
 
 def apply(events: Events, template: Template, thresholds: pd.DataFrame) -> Gating:
     """Gate one file with thresholds from :func:`cytof.gate.place`.
@@ -133,7 +135,8 @@ def _cautions(events: Events, template: Template, counts: pd.DataFrame, rows: pd
     n = dict(zip(counts["gate"], counts["n"], strict=True))
     found = []
     for gate in template.gates:
-        if not n[gate.path] and n[gate.parent]:
+        wanted = gate.car or (gate.method != "quadrant" and n[gate.parent] >= _WORTH_TELLING)
+        if wanted and n[gate.parent] and not n[gate.path]:
             what = f"none of the {n[gate.parent]:,} events of {gate.parent.rsplit('/', 1)[-1]} lie in it"
             found.append(Caution(f"{events.sample_id}:{gate.path}", what, "the gate is empty; look at its threshold"))
     doubtful = rows[rows["flag"].isin(["far from the cohort", "fallback"])]
