@@ -136,7 +136,7 @@ def acquire(
     X = np.empty((n, n_mass + 6), np.float32)
     time = np.cumsum(rng.exponential(1 / _RATE, n))
     X[:, 0] = time
-    staining = np.exp(0.04 * rng.standard_normal(level.shape[1])).astype(np.float32)
+    staining = np.exp(0.03 * rng.standard_normal(level.shape[1])).astype(np.float32)
     sensitivity = _sensitivity(time / time[-1], instrument.mass, visit.gain, rng.uniform(0, 2 * np.pi))
     stain = Stain.of(level * staining, table, instrument.table.iloc[instrument.stained])
     for start in range(0, n, _BLOCK):
