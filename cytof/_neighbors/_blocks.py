@@ -31,7 +31,7 @@ def in_blocks(task: Callable[[int, int], Result], n: int, block: int, n_jobs: in
     if n_jobs is None:
         from numba import config
 
-        n_jobs = int(config.NUMBA_NUM_THREADS)
+        n_jobs = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     starts = range(0, n, block)
     stops = [min(start + block, n) for start in starts]
     if min(n_jobs, len(starts)) <= 1:

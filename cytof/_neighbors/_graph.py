@@ -149,8 +149,9 @@ def shared_graph(
 
 
 def _attainable(k: int, n: int) -> int:
-    if k >= n and n > 1:
-        warnings.warn(f"k is {k}, but {n} cells have {n - 1} others: k lowered", CytofWarning, stacklevel=4)
+    if k >= n:
+        found = f"{n} cells have {n - 1} others" if n > 1 else "there is 1 cell"
+        warnings.warn(f"k is {k}, but {found}: k lowered to {n - 1}", CytofWarning, stacklevel=4)
     return min(int(k), n - 1)
 
 
@@ -198,12 +199,10 @@ def _store(
     from scipy.sparse import csr_matrix
 
     n, k = indices.shape
-    if k == 0:
-        return
     back = undo(order)
     neighbours, lengths = order[indices][back], distances[back]
     distances_key, connectivities_key = _keys(slot)
-    rows = np.arange(0, n * k + 1, k)
+    rows = k * np.arange(n + 1)
     adata.obsp[distances_key] = csr_matrix((lengths.ravel(), neighbours.astype(np.int32).ravel(), rows), shape=(n, n))
     adata.obsp[connectivities_key] = fuzzy_union(neighbours, lengths)
     adata.uns[slot] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-from numba import float32, float64, int32, int64, void
+from numba import boolean, float32, float64, int32, int64, void
 
 __all__ = ["forces"]
 
@@ -13,18 +13,19 @@ __all__ = ["forces"]
     [
         void(
             float32[::1], float32[::1], int32[::1], int32[::1], float64[::1], int64, float64[:, ::1], float64[:, ::1],
-            float64[::1],
+            float64[::1], boolean,
         )
     ],
     nogil=True,
     cache=True,
     fastmath={"contract", "reassoc", "nsz", "arcp"},
+    error_model="numpy",  # without the check for division by zero the loop over cells vectorises
 )  # fmt: skip
-def forces(x, y, indptr, indices, p, first, pull, push, sums):  # type: ignore[no-untyped-def]
+def forces(x, y, indptr, indices, p, first, pull, push, sums, judge):  # type: ignore[no-untyped-def]
     """Write attraction (``pull``) and unnormalised repulsion (``push``) of cells ``first + r``, shape (n_rows, 2).
 
     With ``q = 1 / (1 + |y_i - y_j|^2)``: pull is the sum of ``p q (y_i - y_j)``, push the sum of ``q^2 (y_i - y_j)``.
-    ``sums``: of q over all other cells, of p, and of ``p log(p / q)``.
+    ``sums``: of q over all other cells, of p, and, with ``judge``, of ``p log(p / q)``.
     """
     for r in range(len(pull)):
         i = first + r
@@ -47,5 +48,6 @@ def forces(x, y, indptr, indices, p, first, pull, push, sums):  # type: ignore[n
             a += p[e] * q * dx
             b += p[e] * q * dy
             sums[1] += p[e]
-            sums[2] += p[e] * np.log(p[e] / q + 1e-300)
+            if judge:
+                sums[2] += p[e] * np.log(p[e] / q + 1e-300)
         pull[r, 0], pull[r, 1] = a, b
