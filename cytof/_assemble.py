@@ -65,8 +65,8 @@ def assemble(
         Index antigen; ``channel metal mass marker_class role cofactor gated``; ``gated``: every kept cell passed a gate
         on this marker.
     ``uns["cytof"]``
-        ``schema panel gates car_gate kept counts thresholds blanks warnings steps``; ``gates`` is the template's text,
-        ``car_gate`` and ``kept`` are gate paths.
+        ``schema panel gates car_gate kept samples counts thresholds blanks warnings steps``; ``gates`` is the
+        template's text, ``car_gate`` and ``kept`` are gate paths.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def assemble(
     adata = anndata.AnnData(
         arcsinh(counts, var[Var.COFACTOR].to_numpy(float)), obs=obs, var=var, layers={Layers.COUNTS: counts}
     )
-    adata.uns[UNS] = _tables(parts, dropped)
+    adata.uns[UNS] = _tables(parts, dropped) | {"samples": _samples(parts, sheet)}
     return adata
 
 
@@ -219,6 +219,21 @@ def _add_sheet(obs: pd.DataFrame, sheet: pd.DataFrame | None) -> None:
     obs[Obs.SUBSET] = pd.Categorical(obs[Obs.SUBSET], list(SUBSETS))
     for column in obs.select_dtypes("object").columns:
         obs[column] = pd.Categorical(obs[column].map(lambda v: v if pd.isna(v) else str(v)))
+
+
+def _samples(parts: Sequence[_Part], sheet: pd.DataFrame | None) -> pd.DataFrame:
+    """Return one row a sample, those without a kept cell included: a visit with no cells is a result too."""
+    names = list(dict.fromkeys(s for p in parts for s in p.tables["counts"][Obs.SAMPLE]))
+    rows = pd.DataFrame({Obs.SAMPLE: names})
+    rows[Obs.PATIENT], rows[Obs.TIMEPOINT], rows[Obs.DAY] = "P1", names, np.nan
+    table = rows.set_index(Obs.SAMPLE)
+    earlier = [p.tables["samples"].set_index(Obs.SAMPLE) for p in parts if "samples" in p.tables]
+    for known in [*earlier, *([] if sheet is None else [sheet.set_index(Obs.SAMPLE)])]:
+        for column in (Obs.PATIENT, Obs.TIMEPOINT, Obs.DAY):
+            if column in known:
+                here = [n for n in names if n in known.index]
+                table.loc[here, column] = known.loc[here, column].astype(table[column].dtype)
+    return table.sort_values(Obs.DAY, kind="stable").reset_index()
 
 
 def _gated_channels(gating: Gating) -> set[str]:

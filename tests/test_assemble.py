@@ -119,3 +119,15 @@ def test_faults_are_told() -> None:
         cy.assemble([events, other])
     with pytest.raises(UsageError, match="markers is 'some', expected `common` or `all`"):
         cy.assemble([events], markers="some")
+
+
+def test_a_sample_without_a_kept_cell_is_still_a_visit(gated: list[cy.gate.Gating], sheet: pd.DataFrame) -> None:
+    empty = gated[3].keep("CAR+/DP")
+    assert len(empty) == 0
+    adata = cy.assemble([*gated[:3], empty], sheet)
+    visits = adata.uns["cytof"]["samples"]
+    assert visits[["sample_id", "day"]].values.tolist() == [["2mo", 60], ["1yr", 365], ["3yr", 1095], ["5yr", 1825]]
+    assert "5yr" not in set(adata.obs["sample_id"])
+    shares = cy.track.abundance(adata, population="CAR+", of="CD45+").set_index("sample_id")
+    assert shares.at["5yr", "day"] == 1825
+    assert shares.at["5yr", "n"] > 0
