@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import tracemalloc
 from collections import Counter
@@ -57,7 +58,7 @@ def mutate(raw: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
     elif kind == "value":  # a keyword's value becomes an odd number, with or without the length kept
         mark = raw[58:59]
         tokens = raw[59:text_end].split(mark)
-        place = int(rng.integers(0, len(tokens)))
+        place = int(rng.integers(0, len(tokens) - 1))  # bytes behind the last delimiter cannot be told from DATA
         number = NUMBERS[int(rng.integers(len(NUMBERS)))]
         if rng.random() < 0.5:
             number = number[: len(tokens[place])].rjust(len(tokens[place]))
@@ -84,14 +85,20 @@ def mutate(raw: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
     return str(kind), bytes(out)
 
 
-def untouched(raw: bytes, mutant: bytes, kind: str) -> bool:
-    """Tell whether the keywords that decide the values are the same, so that the values must be too."""
-    return kind in {"header", "field"} and mutant[58:] == raw[58:]
+def structure(path: Path) -> dict[str, str]:
+    """Return what decides the values: coding, counts, and nothing else."""
+    header = io.scan_fcs(path, dataset=1)
+    decisive = re.compile(r"\$(PAR|TOT|BYTEORD|DATATYPE|P\d+[BR]|P\d+DATATYPE)")
+    return {k: v.strip().upper() for k, v in header.keywords.items() if decisive.fullmatch(k)}
 
 
 def run(n: int, folder: Path, first_seed: int) -> Counter[str]:
     found: Counter[str] = Counter()
     path = folder / "mutant.fcs"
+    structures = []
+    for raw, _ in SEEDS:
+        path.write_bytes(raw)
+        structures.append(structure(path))
     for number in range(n):
         rng = np.random.default_rng([first_seed, number])
         raw, values = SEEDS[number % len(SEEDS)]
@@ -111,9 +118,12 @@ def run(n: int, folder: Path, first_seed: int) -> Counter[str]:
         else:
             found["read"] += 1
             found["warned"] += bool(events.warnings)
-            if untouched(raw, mutant, kind):
-                assert events.X.shape == values.shape, f"{kind} {number}: {events.warnings}"
-                np.testing.assert_array_equal(events.X, values.astype(np.float32), err_msg=f"{kind} {number}")
+            # 0 silently wrong: with the same coding and counts, and no warning, the values are the same
+            told = [w for w in events.warnings if w.level == "warning"]
+            if events.X.shape == values.shape and structure(path) == structures[number % len(SEEDS)] and not told:
+                wrong = int(np.sum(events.X != values.astype(np.float32)))
+                assert wrong <= (1 if kind in {"data", "swap"} else 0), f"{kind} {number}: {events.warnings}"
+                found["equal"] += 1
         seconds = time.perf_counter() - start
         assert seconds < 2, f"{kind} {number}: {seconds:.1f} s"
     return found
@@ -121,7 +131,7 @@ def run(n: int, folder: Path, first_seed: int) -> Counter[str]:
 
 def test_mutants(tmp_path: Path) -> None:
     found = run(600, tmp_path, 0)
-    assert found["read"] > 30
+    assert found["equal"] > 30
     assert found["refused"] > 200
 
 
