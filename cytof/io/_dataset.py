@@ -70,7 +70,7 @@ def _settle(handle: BinaryIO, header: Header, text: Text, base: int, size: int, 
     code = coding(text.keywords, header.version, len(text.keywords), notes)
     where = place(header, text.keywords, code, base, size, notes, trust)
     if where.n_events:
-        _check_gap(handle, header, text, base, where, notes)
+        _check_gap(handle, header, text, base, where, where.n_events * code.event_size, notes)
     return DataSet(header, keywords, code, where, text.delimiter, base)
 
 
@@ -103,17 +103,29 @@ def _primary_text(handle: BinaryIO, header: Header, base: int, notes: Notes) -> 
         raise
 
 
-def _check_gap(handle: BinaryIO, header: Header, text: Text, base: int, where: Place, notes: Notes) -> None:
-    """Refuse a TEXT that goes on behind its stated end."""
-    begin, stop = base + header.text[1] + 1, where.begin
-    if stop <= begin or header.analysis or whole_number(text.keywords, "$BEGINSTEXT", notes):
+def _check_gap(
+    handle: BinaryIO, header: Header, text: Text, base: int, where: Place, n_bytes: int, notes: Notes
+) -> None:
+    """Refuse a TEXT that goes on behind its stated end, or that DATA does not follow as stated."""
+    begin, mark = base + header.text[1] + 1, text.delimiter.encode("latin-1")
+    if text.stray and where.begin != begin - 1:
+        raise notes.error(
+            "TEXT", "one byte behind the last delimiter, and DATA is not said to begin there", "export the file again"
+        )
+    handle.seek(where.begin)
+    first = handle.read(min(n_bytes, 4096))
+    if re.search(re.escape(mark) + _KEYWORD_AHEAD.pattern + re.escape(mark), first, re.IGNORECASE):
+        raise _goes_on(header, notes)  # TEXT grew and DATA moved, but no offset says so
+    if not text.ended:
+        length = first[:64].find(mark) + 1
+        if 0 < length <= 32 and all(32 <= c < 127 for c in first[: length - 1]) and where.begin == begin:
+            raise _goes_on(header, notes)
+    if where.begin <= begin or header.analysis or whole_number(text.keywords, "$BEGINSTEXT", notes):
         return
-    handle.seek(base + header.text[1])
-    last = handle.read(1)
-    rest = handle.read(min(stop - begin, 65_536)).strip(_PADDING)
-    mark = text.delimiter.encode("latin-1")
-    complete = last == mark or not last.strip(_PADDING)
-    if _KEYWORD_AHEAD.search(rest) or (not complete and mark in rest):
+    handle.seek(begin)
+    rest = handle.read(min(where.begin - begin, 65_536)).strip(_PADDING)
+    remainder = len(rest) < 64 and rest.endswith(mark) and rest.isascii()
+    if _KEYWORD_AHEAD.search(rest) or remainder or (not text.ended and mark in rest):
         raise _goes_on(header, notes)
 
 

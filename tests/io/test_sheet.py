@@ -102,7 +102,7 @@ FAULTS = [
     ("file_name,sample_id\n", "samples.csv: a header, but no samples; write one row a sample"),
     ("file_nam,sample_id\na.fcs,s1\n", "samples.csv:1: column `file_name` missing, found file_nam, sample_id; did you mean `file_nam`?"),
     ("file_name,sample\na.fcs,s1\n", "samples.csv:1: column `sample_id` missing, found file_name, sample; did you mean `sample`?"),
-    ("x\n1\n", "column `sample_id` missing, found x; add it; the sheet needs file_name and sample_id"),
+    ("file_name,x\na.fcs,1\n", "samples.csv:1: column `sample_id` missing, found file_name, x; add it; the sheet needs file_name and sample_id"),
     ("file_name,sample_id,sample_id\na.fcs,s1,s1\n", "samples.csv:1: column `sample_id` stands twice; keep one"),
     ("file_name,sample_id,path\na.fcs,s1,x\n", "samples.csv:1: column `path` is made by the program; call it otherwise"),
     (HEAD + "P03_D28.fcs,s1\n", "samples.csv:2: file_name: 'P03_D28.fcs' not found; did you mean `P03_D28_norm.fcs`?"),

@@ -31,7 +31,7 @@ def test_numbers_read_back_equal_and_bytes_repeat(tmp_path: Path) -> None:
         io.write_table(tmp_path / name, table())
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert b"\r" not in (tmp_path / "a.csv").read_bytes()
-    back = pd.read_csv(tmp_path / "a.csv")
+    back = pd.read_csv(tmp_path / "a.csv", float_precision="round_trip")
     for column in ("fraction", "n", "flag", "missing"):
         np.testing.assert_array_equal(back[column], table()[column])
     np.testing.assert_array_equal(back["small"].astype(np.float32), table()["small"])
