@@ -83,12 +83,12 @@ def phenograph(
     Examples
     --------
     >>> import anndata, pandas as pd
-    >>> X = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
-    >>> X[:40] += 9
+    >>> X = np.random.default_rng(0).normal(size=(44, 2)).astype(np.float32)
+    >>> X[:24] += 9
     >>> cells = anndata.AnnData(X, var=pd.DataFrame(index=["CD4", "CD8"]))
-    >>> phenograph(cells, k=19, features=["CD4", "CD8"])
+    >>> phenograph(cells, k=18, features=["CD4", "CD8"])
     >>> cells.obs["phenograph"].value_counts().to_dict()
-    {'1': 40, '2': 20}
+    {'1': 24, '2': 20}
 
     Source: Levine et al. 2015, Cell 162:184 (Jaccard graph, k 30, Louvain).
     """
@@ -104,7 +104,7 @@ def phenograph(
     numbers = by_size(communities, smallest=min_cluster_size)
     if (numbers == -1).all():
         warnings.warn(
-            f"phenograph: all communities of {adata.n_obs} cells are below {min_cluster_size} cells, labelled -1",
+            f"phenograph: all communities among {adata.n_obs} cells are below {min_cluster_size} cells, labelled -1",
             CytofWarning,
             stacklevel=2,
         )

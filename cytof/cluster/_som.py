@@ -72,7 +72,7 @@ def som(
     ------
     ``obs[key_added]`` int32, node of each cell, 0 to n_nodes - 1.
     ``uns["cytof"]["som"]``: ``codes`` float32 (n_nodes, n_features), ``grid``, ``features``, ``rlen``, ``counts``
-    (cells a node), ``quantisation_error`` (mean distance of a cell to its node), ``distance`` is not kept. One row of
+    (cells a node), ``quantisation_error`` (mean distance of a cell to its node). One row of
     ``uns["cytof"]["steps"]``.
 
     Raises
@@ -146,8 +146,8 @@ def train(X: NDArray[np.float32], grid: tuple[int, int], *, rlen: int = 10, n_jo
 
     Examples
     --------
-    >>> train(np.float32([[0], [0], [9]]), (2, 1)).codes.round(1).ravel().tolist()
-    [0.5, 8.3]
+    >>> train(np.float32([[0], [0], [9]]), (2, 1)).codes.astype(float).round(1).ravel().tolist()
+    [0.6, 7.1]
     """
     X = np.ascontiguousarray(X, np.float32)
     codes, places = _plane(X, grid)

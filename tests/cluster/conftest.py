@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+_spec = importlib.util.spec_from_file_location("planted", Path(__file__).parent / "planted.py")
+assert _spec is not None
+assert _spec.loader is not None
+sys.modules["planted"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules["planted"])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,194 @@
+"""PhenoGraph: weights by sets, modularity by igraph, planted populations, and the manual labels of real cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from planted import mean_f1, planted, table
+from scipy.sparse import csr_matrix
+from sklearn.metrics import adjusted_rand_score
+
+from cytof import neighbors
+from cytof._neighbors._exact import exact_knn
+from cytof.cluster import crosstab, phenograph
+from cytof.cluster._communities import louvain, modularity
+from cytof.cluster._crosstab import adjusted_rand
+from cytof.cluster._jaccard import jaccard_graph, jaccard_weights
+from cytof.cluster._labels import as_labels, by_size
+from cytof.errors import CytofWarning, UsageError
+
+
+def graph_of(X: np.ndarray, k: int = 15) -> csr_matrix:
+    return jaccard_graph(exact_knn(X, k)[0])
+
+
+def test_weights_are_shares_of_neighbour_sets() -> None:
+    indices, _ = exact_knn(np.asarray(planted((90, 40))[0].X), 12)
+    sets = [set(row) for row in indices.tolist()]
+    expected = [[len(sets[i] & sets[j]) / len(sets[i] | sets[j]) for j in row] for i, row in enumerate(indices)]
+    np.testing.assert_array_equal(jaccard_weights(indices), expected)
+    np.testing.assert_array_equal(jaccard_weights(indices, n_jobs=1), jaccard_weights(indices, n_jobs=2))
+
+
+@pytest.mark.slow
+def test_graph_is_the_originals() -> None:
+    """``neighbor_graph(parallel_jaccard_kernel, {"idx": indices})``, averaged with its transpose."""
+    from phenograph.core import neighbor_graph, parallel_jaccard_kernel
+
+    indices, _ = exact_knn(np.asarray(planted()[0].X), 30)
+    graph = neighbor_graph(parallel_jaccard_kernel, {"idx": indices}).tocsr()
+    assert abs((graph + graph.T) / 2 - jaccard_graph(indices)).max() < 1e-12
+
+
+def test_modularity_is_igraphs() -> None:
+    import igraph
+
+    graph = graph_of(np.asarray(planted()[0].X)).tocoo()
+    lower = graph.row > graph.col
+    judge = igraph.Graph(n=graph.shape[0], edges=np.c_[graph.row, graph.col][lower])
+    parts = np.random.default_rng(0).integers(0, 7, graph.shape[0])
+    expected = judge.modularity(parts.tolist(), weights=graph.data[lower])
+    assert modularity(graph.tocsr(), parts) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ring_of_cliques() -> None:
+    """Thirty cliques of five joined in a ring: joining neighbouring cliques in pairs has the greatest modularity."""
+    one = np.kron(np.eye(30), np.ones((5, 5))) - np.eye(150)
+    for c in range(30):
+        a, b = 5 * c, (5 * c + 6) % 150
+        one[a, b] = one[b, a] = 1
+    found, quality = louvain(csr_matrix(one), random_state=0)
+    cliques = np.repeat(np.arange(30), 5)
+    assert all(len(set(found[cliques == c])) == 1 for c in range(30))
+    assert quality >= modularity(csr_matrix(one), cliques)
+
+
+def test_as_good_as_leiden_on_real_cells(maxpar: tuple[np.ndarray, np.ndarray]) -> None:
+    """``igraph.Graph.community_leiden("modularity", weights)``, two iterations, on the same graph."""
+    import igraph
+
+    graph = graph_of(maxpar[0][:6000], 30)
+    coo = graph.tocoo()
+    lower = coo.row > coo.col
+    judge = igraph.Graph(n=6000, edges=np.c_[coo.row, coo.col][lower])
+    leiden = judge.community_leiden("modularity", weights=coo.data[lower], n_iterations=2).membership
+    assert louvain(graph)[1] >= modularity(graph, np.asarray(leiden)) - 0.002
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_planted_populations_are_found(seed: int) -> None:
+    adata, truth = planted(seed=seed)
+    phenograph(adata, k=30)
+    assert adjusted_rand_score(truth, adata.obs["phenograph"]) > 0.8
+    pure = pd.crosstab(adata.obs["phenograph"], truth)
+    assert (pure.max(1) / pure.sum(1) > 0.97).all()
+    assert adata.uns["cytof"]["phenograph"]["n_clusters"] == len(pure)
+
+
+def test_labels_follow_shuffled_cells_and_the_seed() -> None:
+    adata, _ = planted()
+    shuffle = np.random.default_rng(3).permutation(adata.n_obs)
+    other = adata[shuffle].copy()
+    phenograph(adata, random_state=4)
+    phenograph(other, random_state=4)
+    expected = adata.obs["phenograph"].astype(str).to_numpy()[shuffle]
+    np.testing.assert_array_equal(other.obs["phenograph"].astype(str), expected)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    phenograph(other, random_state=4)
+    np.testing.assert_array_equal(other.obs["phenograph"].astype(str), expected)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+
+
+def test_manual_labels_of_real_cells(maxpar: tuple[np.ndarray, np.ndarray]) -> None:
+    """Liu 2020: the original with k 30 reached ARI 0.730, mean F1 0.794 in 25 clusters at modularity 0.901."""
+    X, truth = maxpar
+    adata, known = table(X), truth > 0
+    scores = []
+    for seed in range(5):
+        phenograph(adata, k=30, random_state=seed)
+        labels = adata.obs["phenograph"].to_numpy()[known]
+        scores.append((adjusted_rand_score(truth[known], labels), mean_f1(truth[known], labels)))
+    ari, f1 = np.median(scores, axis=0)
+    assert ari >= 0.71
+    assert f1 >= 0.77
+    assert adata.uns["cytof"]["phenograph"]["modularity"] >= 0.9014
+    assert list(adata.obsp) == ["distances", "connectivities"], "five runs share one search"
+
+
+def test_small_communities_are_minus_one() -> None:
+    X = np.asarray(planted((300, 200))[0].X).copy()
+    X[:6] += 80
+    adata = table(X)
+    phenograph(adata, k=5, min_cluster_size=10)
+    assert set(adata.obs["phenograph"][:6]) == {"-1"}
+    assert adata.obs["phenograph"].cat.categories[-1] == "-1"
+    assert (adata.obs["phenograph"] == "-1").sum() >= 6
+
+
+def test_labels_by_size() -> None:
+    numbers = by_size(np.array([5, 5, 2, 2, 2, 9, 1]), smallest=2)
+    assert numbers.tolist() == [2, 2, 1, 1, 1, -1, -1]
+    assert as_labels(np.array([10, 2, -1, 1])).categories.tolist() == ["1", "2", "10", "-1"]
+
+
+@pytest.mark.slow
+def test_original_package_as_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes into the working directory: nothing may be left there, and both find the planted populations."""
+    monkeypatch.chdir(tmp_path)
+    adata, truth = planted()
+    phenograph(adata, engine="phenograph", key_added="original")
+    assert not list(tmp_path.iterdir())
+    assert Path.cwd() == tmp_path
+    phenograph(adata)
+    assert adjusted_rand_score(truth, adata.obs["original"]) > 0.8
+    ours, theirs = (adata.uns["cytof"][key]["modularity"] for key in ("phenograph", "original"))
+    assert ours >= theirs - 0.0005
+
+
+def test_few_equal_and_single_cells() -> None:
+    one, few = table(np.ones((1, 3))), table(np.random.default_rng(0).normal(size=(12, 3)))
+    with pytest.warns(CytofWarning, match="there is 1 cell"), pytest.warns(CytofWarning, match="all communities"):
+        phenograph(one)
+    assert one.obs["phenograph"].tolist() == ["-1"]
+    with pytest.warns(CytofWarning, match="12 cells have 11 others"):
+        phenograph(few)
+    assert few.obs["phenograph"].tolist() == ["1"] * 12
+    equal = table(np.ones((60, 3)))
+    with pytest.warns(CytofWarning, match="constant"):
+        phenograph(equal, k=20)
+    assert equal.obs["phenograph"].notna().all()
+
+
+def test_faults() -> None:
+    adata, _ = planted((100,))
+    with pytest.raises(UsageError, match="engine is 'louvain', expected one of cytof, phenograph"):
+        phenograph(adata, engine="louvain")
+    with pytest.raises(UsageError, match="k is 0"):
+        phenograph(adata, k=0)
+
+
+def test_stored_neighbours_are_used() -> None:
+    adata, _ = planted((100, 60))
+    neighbors(adata, k=40)
+    phenograph(adata, k=12)
+    assert list(adata.obsp) == ["distances", "connectivities"]
+    fresh, _ = planted((100, 60))
+    phenograph(fresh, k=12)
+    assert (fresh.obs["phenograph"] == adata.obs["phenograph"]).all()
+
+
+def test_agreement_of_two_clusterings() -> None:
+    rng = np.random.default_rng(0)
+    for a, b in [(rng.integers(0, 4, 500), rng.integers(0, 9, 500)), (np.zeros(9), np.arange(9))]:
+        assert adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(a, b), abs=1e-12)
+    adata, truth = planted((50, 30))
+    adata.obs["x"], adata.obs["y"] = truth.astype(str), np.where(truth, "b", "a")
+    counts, ari = crosstab(adata, "x", "y")
+    assert counts.loc["0", "a"] == 50
+    assert counts.to_numpy().sum() == 80
+    assert ari == 1
+    with pytest.raises(UsageError, match="column `z` missing"):
+        crosstab(adata, "x", "z")
