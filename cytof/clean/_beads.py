@@ -25,16 +25,18 @@ BEADS: dict[str, tuple[str, ...]] = {
 }
 """Bead sets by name: EQ four element beads (Ce Eu Ho Lu; two europium isotopes), and the older five-element beads."""
 
-_DIM = (1.0, 5.0)  # where the threshold may lie, arcsinh(counts / 5): 6 to 371 counts
-_GAP = (1.5, 5.0)  # and where it is put when no bead stands out
+_BOUNDS = (0.7, 5.0)  # where the threshold may lie, arcsinh(counts / 5): 4 to 371 counts
+_ONE_COUNT = 0.2  # the least a bead channel may ask for
+_SEEDS = 50
+_NO_CELL = 1.6  # where it is put when no valley stands out: 12 counts in every bead channel, which no cell has
 
 
 def find_beads(events: Events, *, beads: str | Sequence[str] = "auto") -> Events:
     """Flag normalisation beads and bead-cell doublets.
 
-    An event is flagged when all channels of the bead set are above one threshold. The threshold is the valley of the
-    lowest of the bead channels, event by event; cells lack at least one of the elements, so that markers on europium
-    do not matter. Without a valley (no or very few beads) it lies in the emptiest part of the range.
+    An event is flagged when all channels of the bead set are above a threshold. The threshold is the valley of the
+    lowest of the bead channels, event by event (less in a channel in which the beads themselves are dim); cells lack at
+    least one of the elements, so that markers on europium do not matter. Without a valley (no or very few beads) it is 12 counts in every channel.
 
     Parameters
     ----------
@@ -78,7 +80,11 @@ def find_beads(events: Events, *, beads: str | Sequence[str] = "auto") -> Events
     with_cell = int((flag & _has_dna(events, dna, flag)).sum()) if dna else 0
     step = {
         "step": "find_beads",
-        "params": {"beads": chosen, "channels": list(present[chosen]), "threshold_counts": to_counts(region.low[0])},
+        "params": {
+            "beads": chosen,
+            "channels": list(present[chosen]),
+            "low_counts": [to_counts(low) for low in region.low],
+        },
         "counts": {"bead": int(flag.sum()), "bead_cell": with_cell},
     }
     return events.replace(
@@ -96,20 +102,26 @@ def _candidates(beads: str | Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _region(events: Events, channels: tuple[str, ...]) -> Rectangle:
-    lowest = np.min([events.column(c) for c in channels], axis=0)
-    threshold = _threshold(np.arcsinh(lowest / np.float32(COFACTOR)))
-    dims = tuple(Dimension(c, COFACTOR) for c in channels)
-    return Rectangle(dims, (threshold,) * len(dims), (np.inf,) * len(dims))
+    values = {c: np.arcsinh(events.column(c) / np.float32(COFACTOR)) for c in channels}
+    lowest = np.min(list(values.values()), axis=0)
+    threshold = _threshold(lowest)
+    low = dict.fromkeys(channels, threshold)
+    seeds = lowest >= threshold
+    if seeds.sum() >= _SEEDS:  # a dim bead channel: its own lower limit, where that is less
+        for channel in channels:
+            middle, upper = np.quantile(values[channel][seeds], [0.5, 0.84])
+            low[channel] = round(min(threshold, max(_ONE_COUNT, float(middle - 4 * (upper - middle)))), 4)
+    return Rectangle(tuple(Dimension(c, COFACTOR) for c in channels), tuple(low.values()), (np.inf,) * len(channels))
 
 
 def _threshold(lowest: NDArray) -> float:
     counts = density.histogram(lowest)
-    found = density.valley(counts, bounds=_DIM, min_counts=5.0, n_bootstrap=0)
+    found = density.valley(counts, bounds=_BOUNDS, min_counts=0, n_bootstrap=0)
     if found is not None:
         return found.value
-    if density.quantile(counts, 0.5) > _GAP[0]:  # a file of beads alone
-        return max(density.tail(counts, side="left"), _DIM[0])
-    return density.emptiest(counts, _GAP)
+    if density.quantile(counts, 0.5) > _NO_CELL:  # a file of beads alone
+        return min(max(density.tail(counts, side="left"), _BOUNDS[0]), _NO_CELL)
+    return _NO_CELL
 
 
 def _has_dna(events: Events, dna: list[str], bead: NDArray[np.bool_]) -> NDArray[np.bool_]:

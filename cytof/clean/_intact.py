@@ -147,9 +147,18 @@ def _dna_limits(
 
 
 def _cell_peak(d: NDArray[np.float64]) -> int:
-    """Return the place of the cells' DNA peak: the highest one above 20 counts, unless next to nothing is there."""
+    """Return the place of the cells' DNA peak.
+
+    The tallest peak above 20 counts, unless a tenth of the events stand around one with more than 4.5 times its DNA:
+    then the tall one is debris (a doublet has twice, a clump of three has three times the DNA of a cell).
+    """
     high = np.where(np.sinh(density.GRID) * COFACTOR > 20, d, 0.0)
-    return int(high.argmax()) if high.sum() > 0.02 * d.sum() else int(d.argmax())
+    if high.sum() < 0.02 * d.sum():
+        return int(d.argmax())
+    peak = int(high.argmax())
+    around = np.convolve(d, np.ones(round(1.0 / density.STEP)), "same") / d.sum()
+    far = np.where((density.GRID > density.GRID[peak] + 1.5) & (around > 0.1), high, 0.0)
+    return int(far.argmax()) if far.any() else peak
 
 
 def _valley_below(counts: NDArray[np.integer], mode: float, tail: float) -> float:
