@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cytof.study import Study
 
 __all__ = [
-    "app", "check", "cluster", "compare", "demo", "gate", "inspect", "main", "new", "report", "run", "track",
+    "app", "check", "cluster", "compare", "demo", "export", "gate", "inspect", "main", "new", "report", "run", "track",
 ]  # fmt: skip
 
 app = typer.Typer(
@@ -53,7 +53,7 @@ def main() -> None:
         _fail(f"error: {error}", error.exit_code)
     except MemoryError:
         _fail("error: not enough memory; close other programs, or run fewer samples at a time", 5)
-    except Exception as error:  # noqa: BLE001 - the last door: a bug of ours is told in one line, with a way to see it all
+    except Exception as error:  # the last door: a bug of ours is told in one line, with a way to see it all
         if os.environ.get("CYTOF_DEBUG"):
             raise
         line = f"error: this is a bug in cytof: {type(error).__name__}: {error}"
@@ -222,6 +222,24 @@ def run(study_path: StudyPath, strict: Strict = False) -> None:
     with _progress() as say:
         page = pipeline.run(loaded, strict=strict, say=say)
     print(page)
+
+
+@app.command()
+def export(
+    study_path: StudyPath,
+    fcs: Annotated[
+        bool, typer.Option("--fcs", help="FCS files with gate, subset, clusters and map as columns.")
+    ] = False,
+    cells_only: Annotated[bool, typer.Option("--cells-only", help="Only the events that were kept.")] = False,
+) -> None:
+    """Write results for other software (after `cytof cluster`): `--fcs` for FlowJo, Cytobank, FlowKit or R."""
+    from cytof import pipeline
+    from cytof.errors import UsageError
+
+    if not fcs:
+        raise UsageError("say what to export", where="cytof export", hint="add `--fcs`")
+    for path in pipeline.export(_study(study_path), cells_only=cells_only):
+        print(path)
 
 
 @app.command()

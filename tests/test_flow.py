@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import anndata
+import flowkit
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,20 +114,60 @@ def test_car_t_against_host_t_at_five_years(gated: study.Study) -> None:
         assert tests.at[marker, "estimate"] < -0.2, marker
 
 
-def test_two_runs_are_byte_identical(tmp_path: Path) -> None:
-    """Tables, figures, cells and report of two complete runs in two folders."""
-    hashes = []
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> list[study.Study]:
+    studies = []
     for name in ("first", "second"):
-        file = datasets.patient(tmp_path / name, scale=0.1, random_state=3)
-        loaded = study.load(file)
-        pipeline.run(loaded)
-        hashes.append(
-            {
-                str(f.relative_to(loaded.out)): provenance.sha256(f)
-                for f in sorted(loaded.out.rglob("*"))
-                if f.is_file() and not f.name.endswith(".done.json")
-            }
-        )
+        file = datasets.patient(tmp_path_factory.mktemp(name), scale=0.1, random_state=3)
+        studies.append(study.load(file))
+        pipeline.run(studies[-1])
+    return studies
+
+
+def test_two_runs_are_byte_identical(two_runs: list[study.Study]) -> None:
+    """Tables, figures, cells and report of two complete runs in two folders."""
+    hashes = [
+        {
+            str(f.relative_to(run.out)): provenance.sha256(f)
+            for f in sorted(run.out.rglob("*"))
+            if f.is_file() and not f.name.endswith(".done.json")
+        }
+        for run in two_runs
+    ]
     assert len(hashes[0]) > 40
     assert {name for name in hashes[0] if hashes[0][name] != hashes[1].get(name)} == set()
     assert hashes[0].keys() == hashes[1].keys()
+
+
+def test_exported_fcs_shows_the_clusters_in_other_software(two_runs: list[study.Study]) -> None:
+    """FlowKit reads the raw counts unchanged and each cluster with as many events as cells.h5ad."""
+    run = two_runs[0]
+    cells = cy.io.read_h5ad(run.out / "cells.h5ad")
+    paths = pipeline.export(run)
+    assert [p.stem for p in paths] == list(VISITS)
+    for path in paths:
+        sample = flowkit.Sample(path)
+        raw = sample.get_events(source="raw")
+        original = cy.io.read_fcs(run.folder / "fcs" / f"synthetic_{path.stem}.fcs")
+        assert original.channels.index[0] == "Time"  # which FlowKit multiplies with $TIMESTEP
+        np.testing.assert_array_equal(raw[:, 1 : original.X.shape[1]], original.X[:, 1:])
+        flowsom = raw[:, sample.pnn_labels.index("flowsom")].astype(int)
+        labels = sample.get_metadata()
+        part = cells[cells.obs["sample_id"] == path.stem]
+        for cluster, n in part.obs["flowsom"].value_counts().items():
+            code = next(
+                int(k.removeprefix("flowsom_")) for k, v in labels.items() if k.startswith("flowsom_") and v == cluster
+            )
+            assert (flowsom == code).sum() == n
+        tsne = raw[:, sample.pnn_labels.index("tsne1")]
+        on_map = tsne[tsne > -100]
+        assert len(on_map) == np.isfinite(part.obsm["X_tsne"][:, 0]).sum()
+        assert on_map.min() >= 0
+        assert on_map.max() <= 1000.001
+
+
+def test_export_of_kept_cells_only(two_runs: list[study.Study]) -> None:
+    run = two_runs[1]
+    for path in pipeline.export(run, cells_only=True):
+        kept = cy.io.read_h5ad(run.out / "gated" / f"{path.stem}.h5ad")
+        assert cy.io.scan_fcs(path).n_events == kept.n_obs
