@@ -50,14 +50,14 @@ def export(study: Study, *, cells_only: bool = False) -> list[Path]:
     corner, span = _frame(cells)
     written, failed = [], []
     for row in read_sheet(study).itertuples():
-        part = cells[(cells.obs[Obs.SAMPLE] == row.sample_id).to_numpy()]
+        here = (cells.obs[Obs.SAMPLE] == row.sample_id).to_numpy()
+        rows = cells.obs[Obs.EVENT].to_numpy()[here]
         events = io.read_fcs(row.path, sample_id=row.sample_id)
-        if part.n_obs and int(part.obs[Obs.EVENT].max()) >= len(events):
+        if len(rows) and rows.max() >= len(events):
             failed.append(f"  {row.sample_id}: {row.path.name} holds {len(events):,} events, fewer than were gated")
             continue
-        columns = _columns(part, len(events), corner, span)
+        columns = _columns(cells, here, len(events), corner, span)
         if cells_only:
-            rows = part.obs[Obs.EVENT].to_numpy()
             events, columns = events.take(rows), {name: values[rows] for name, values in columns.items()}
         out = study.out / "fcs" / f"{row.sample_id}.fcs"
         io.write_fcs(out, events, extra_columns=columns, keywords=_meanings(cells))
@@ -75,15 +75,18 @@ def _frame(cells: AnnData) -> tuple[NDArray, NDArray]:
     return low, np.nanmax(cells.obsm[OBSM.TSNE], axis=0) - low
 
 
-def _columns(part: AnnData, n: int, corner: NDArray, span: NDArray) -> dict[str, NDArray[np.float32]]:
-    rows = part.obs[Obs.EVENT].to_numpy()
+def _columns(
+    cells: AnnData, here: NDArray[np.bool_], n: int, corner: NDArray, span: NDArray
+) -> dict[str, NDArray[np.float32]]:
+    """Return the columns of one sample; codes count the categories of all samples, so that they agree between files."""
+    rows = cells.obs[Obs.EVENT].to_numpy()[here]
     columns = {}
     for name in _LABELS:
-        if name in part.obs:
-            columns[name] = _spread(part.obs[name].cat.codes.to_numpy() + 1, rows, n)
-    columns[Obs.CAR] = _spread(part.obs[Obs.CAR].to_numpy(), rows, n)
-    if OBSM.TSNE in part.obsm:
-        place = np.nan_to_num((part.obsm[OBSM.TSNE] - corner) / span * 1000, nan=-100)
+        if name in cells.obs:
+            columns[name] = _spread(cells.obs[name].cat.codes.to_numpy()[here] + 1, rows, n)
+    columns[Obs.CAR] = _spread(cells.obs[Obs.CAR].to_numpy()[here], rows, n)
+    if OBSM.TSNE in cells.obsm:
+        place = np.nan_to_num((cells.obsm[OBSM.TSNE][here] - corner) / span * 1000, nan=-100)
         for axis in (0, 1):
             columns[f"tsne{axis + 1}"] = _spread(place[:, axis], rows, n, outside=-100)
     return columns
