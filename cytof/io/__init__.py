@@ -1,5 +1,6 @@
 """Files <-> memory: FCS, sample sheets, tables and h5ad; everything read, nothing silently wrong, nothing lost."""
 
+from cytof.io._deidentify import allowed_keywords, deidentify, scan_for
 from cytof.io._fcs import read_fcs
 from cytof.io._gatingml import write_gatingml
 from cytof.io._scan import FCSHeader, scan_fcs
@@ -9,10 +10,13 @@ from cytof.io._write import write_fcs
 
 __all__ = [
     "FCSHeader",
+    "allowed_keywords",
+    "deidentify",
     "read_fcs",
     "read_h5ad",
     "read_sheet",
     "scan_fcs",
+    "scan_for",
     "write_fcs",
     "write_gatingml",
     "write_h5ad",

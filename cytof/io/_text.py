@@ -27,6 +27,8 @@ _REQUIRED = ("$PAR", "$DATATYPE", "$BYTEORD")
 class Text:
     """Keywords of one data set (upper case) and the delimiter they were written with.
 
+    ``ended`` tells whether TEXT ends in one delimiter, ``stray`` whether one byte stood behind it.
+
     Examples
     --------
     >>> Text({"$PAR": "2"}, "/").keywords["$PAR"]
@@ -35,6 +37,8 @@ class Text:
 
     keywords: dict[str, str]
     delimiter: str
+    ended: bool = True
+    stray: bool = False
 
 
 def parse_text(raw: bytes, notes: Notes, segment: str = "TEXT") -> Text:
@@ -61,11 +65,13 @@ def parse_text(raw: bytes, notes: Notes, segment: str = "TEXT") -> Text:
     body = raw[1:]
     blanks = b" \t\r\n\0".replace(mark, b"")
     tail = body.rstrip(blanks)
-    if not tail.endswith(mark) and body[:-1].rstrip(blanks).endswith(mark):
+    stray = not tail.endswith(mark) and body[:-1].rstrip(blanks).endswith(mark)
+    if stray:
         notes.add(segment, "one byte behind the last delimiter", "left it out: it may be the first of DATA")
         body = body[:-1]
         tail = body.rstrip(blanks)
-    if tail.endswith(mark):
+    ended = tail.endswith(mark)
+    if ended:
         if tail != body:
             notes.add(segment, "blanks behind the last delimiter", "passed over", "note")
         body = tail
@@ -73,7 +79,7 @@ def parse_text(raw: bytes, notes: Notes, segment: str = "TEXT") -> Text:
         notes.add(segment, "no delimiter at its end", "took the end of the segment as the end of the last value")
     readings = [_escaped(body, mark), _split(body, mark)]
     tokens = _choose(readings, notes, segment)
-    return Text(_pair(tokens, notes, segment), mark.decode("latin-1"))
+    return Text(_pair(tokens, notes, segment), mark.decode("latin-1"), ended and not tail.endswith(mark * 2), stray)
 
 
 def _escaped(body: bytes, mark: bytes) -> list[bytes]:

@@ -17,7 +17,7 @@ from cytof.errors import UsageError
 from cytof.events import Events
 from cytof.provenance import atomic
 
-__all__ = ["write_fcs"]
+__all__ = ["segments", "write_fcs"]
 
 _DELIMITERS = ("|", "/", "\\", "\f", "!", "^", "~", "\x1e")
 _RECOMPUTED = re.compile(
@@ -96,7 +96,7 @@ def write_fcs(
     fields = {**_plain(keywords or {}), **codes}
     text = _layout_keywords(parts, names, stains, order) | {k: v for k, v in fields.items() if not _RECOMPUTED.match(k)}
     n_bytes = len(matrix) * len(names) * 4
-    header, segment = _segments(text, version, n_bytes)
+    header, segment = segments(text, version, n_bytes)
     with atomic(path) as part, part.open("wb") as file:
         file.write(header)
         file.write(segment)
@@ -171,7 +171,7 @@ def _tops(part: NDArray) -> list[int]:
     return [math.floor(t) + 1 for t in tops]
 
 
-def _segments(text: dict[str, str], version: str, n_bytes: int) -> tuple[bytes, bytes]:
+def segments(text: dict[str, str], version: str, n_bytes: int) -> tuple[bytes, bytes]:
     """Return HEADER and TEXT; the offsets in TEXT are part of its length, so they are settled by repetition."""
     content = "".join(text) + "".join(text.values())
     mark = next((d for d in _DELIMITERS if d not in content), "\x1e")

@@ -16,7 +16,22 @@ __all__ = ["guess"]
 
 _NEEDED = 0.8  # share of the antibody channels that must agree with a shipped panel
 _CAR = {"vhh", "car", "cart", "fmc63", "bcmacar", "proteinl", "strep"}
-_LINEAGE = {"cd45", "cd3", "cd4", "cd8", "cd8a", "cd19", "cd20", "cd14", "cd11b", "cd11c", "cd66b", "cd7", "cd56", "cd16"}
+_LINEAGE = {
+    "cd45",
+    "cd3",
+    "cd4",
+    "cd8",
+    "cd8a",
+    "cd19",
+    "cd20",
+    "cd14",
+    "cd11b",
+    "cd11c",
+    "cd66b",
+    "cd7",
+    "cd56",
+    "cd16",
+}
 
 
 def guess(pnn: Sequence[str], pns: Sequence[str]) -> tuple[str | None, pd.DataFrame]:

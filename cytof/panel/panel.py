@@ -6,6 +6,7 @@ element and a mass (``Nd142``), ``synonyms`` are separated by ``;``.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from cytof.scale import COFACTOR
 __all__ = ["Panel", "channel_table", "load"]
 
 _COLUMNS = ("channel", "antigen", "marker_class", "role", "cofactor", "synonyms", "source")
+
+
+_CHANNELS = ("channel", "pnn", "pns", "metal", "mass", "antigen", "marker_class", "role", "cofactor")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,10 +133,24 @@ def channel_table(pnn: Sequence[str], pns: Sequence[str]) -> pd.DataFrame:
                 "cofactor": COFACTOR if found else float("nan"),
             }
         )
-    table = pd.DataFrame(rows, columns=["channel", "pnn", "pns", "metal", "mass", "antigen", "marker_class", "role", "cofactor"])  # fmt: skip
-    repeat = table.groupby("channel").cumcount()
-    table["channel"] = [c if not k else f"{c}-{k + 1}" for c, k in zip(table.channel, repeat, strict=True)]
+    table = pd.DataFrame(rows, columns=list(_CHANNELS))
+    table["channel"] = _told_apart(table["channel"].tolist())
     return table.set_index("channel")
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Return the names with ``-2``, ``-3`` ... behind repeated ones, never one that is there already."""
+    taken = set(names)
+    seen: set[str] = set()
+    out = []
+    for name in names:
+        new, k = name, 1
+        while new in seen or (k > 1 and new in taken):
+            k += 1
+            new = f"{name}-{k}"
+        seen.add(new)
+        out.append(new)
+    return out
 
 
 def load(name: str | Path) -> Panel:
@@ -149,8 +167,7 @@ def load(name: str | Path) -> Panel:
     'PD-1'
     """
     path = find(name, ".csv")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
-    table.columns = table.columns.str.strip()
+    table = _read(path)
     has_columns(table.columns, ["channel", "antigen"], where=str(path), error=PanelError)
     for column in _COLUMNS:
         table[column] = table[column].str.strip() if column in table else ""
@@ -162,6 +179,37 @@ def load(name: str | Path) -> Panel:
     return Panel(path.name.removesuffix(".csv"), table.set_index("channel")[[*_COLUMNS[1:]]])
 
 
+def _read(path: Path) -> pd.DataFrame:
+    """Return the rows of a panel file as text, indexed by row number; BOM, CRLF, ``;`` and tabs are fine."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", "replace")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    mark = max("\t;,", key=lambda d: lines[0].count(d))
+    try:
+        rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=mark)]
+    except csv.Error as error:
+        raise PanelError(f"not readable: {error}", where=str(path), hint="save it as CSV") from None
+    header, *body = rows
+    if not any(header):
+        raise PanelError("the panel is empty", where=str(path), hint="write a header row with channel,antigen")
+    if twice := [c for i, c in enumerate(header) if c and c in header[:i]]:
+        raise PanelError(f"column `{twice[0]}` stands twice", where=f"{path}:1", hint="keep one")
+    kept = [(n, row) for n, row in enumerate(body, start=2) if any(row)]
+    if not kept:
+        raise PanelError("a header, but no channels", where=str(path), hint="write one row a channel")
+    long = [n for n, row in kept if any(row[len(header) :])]
+    raise_all(
+        PanelError(f"more cells than the header's {len(header)}", where=f"{path}:{n}", hint="quote commas")
+        for n in long
+    )
+    width = len(header)
+    cells = [(row + [""] * width)[:width] for _, row in kept]
+    return pd.DataFrame(cells, columns=header, index=[n for n, _ in kept], dtype=str)
+
+
 def _channel_name(text: str) -> str:
     found = parse_metal(text)
     return f"{found[0]}{found[1]}" if found else text
@@ -170,7 +218,7 @@ def _channel_name(text: str) -> str:
 def _faults(table: pd.DataFrame, path: Path) -> list[PanelError]:
     faults = []
     seen: dict[tuple[str, str], int] = {}
-    for number, row in enumerate(table.to_dict("records"), start=2):
+    for number, row in zip(table.index, table.to_dict("records"), strict=True):
         where = f"{path}:{number}"
         for column in ("channel", "antigen"):
             value = _channel_name(row[column]) if column == "channel" else row[column]
