@@ -34,9 +34,9 @@ _NO_CELL = 1.6  # where it is put when no valley stands out: 12 counts in every 
 def find_beads(events: Events, *, beads: str | Sequence[str] = "auto") -> Events:
     """Flag normalisation beads and bead-cell doublets.
 
-    An event is flagged when all channels of the bead set are above a threshold. The threshold is the valley of the
-    lowest of the bead channels, event by event (less in a channel in which the beads themselves are dim); cells lack at
-    least one of the elements, so that markers on europium do not matter. Without a valley (no or very few beads) it is 12 counts in every channel.
+    An event is flagged when all channels of the bead set are above a threshold: the valley of the lowest of the bead
+    channels, event by event, or less in a channel in which the beads themselves are dim. Cells lack at least one of the
+    elements, so that markers on europium do not matter. Without a valley (no or very few beads) it is 12 counts.
 
     Parameters
     ----------
