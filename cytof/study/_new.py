@@ -17,7 +17,7 @@ from cytof.provenance import atomic
 __all__ = ["new"]
 
 _STUDY = """\
-# A study: what `cytof run {folder}` reads. Every key is explained in `cytof new --help` and in the README.
+# A study: what `cytof run {folder}` reads. Lines behind # are the defaults; the README explains each ("Settings").
 name: {name}
 panel: {panel}
 gates: {gates}
@@ -25,6 +25,12 @@ samples: samples.csv
 data_dir: {data_dir}
 results: results
 seed: 0
+# clean: {{beads: auto, intact: true}}
+# gate: {{draw: 50000, keep: CD3+}}
+# cluster: {{population: CAR+, n_clusters: 9, k: 30, grid: [10, 10], rlen: 10, max_cells: 20000}}
+# embed: {{perplexity: 30, n_jobs: 2}}
+# track: {{population: CAR+, of: CD45+}}
+# compare: {{reference: null, test: rank-sum, unit: auto, markers: null}}
 """
 
 

@@ -91,7 +91,8 @@ class Study(_Section):
     """A study on disk, frozen: paths, panel, gates, settings, seed.
 
     Paths are relative to the folder of ``study.yaml``. ``panel`` and ``gates`` are names of shipped files or paths;
-    ``gates: none`` takes every event of the files (exports that are gated already).
+    without ``gates`` a shipped panel brings its own; ``gates: none`` takes every event of the files (exports that are
+    gated already).
 
     Examples
     --------
@@ -129,8 +130,10 @@ class Study(_Section):
         return panel.load(name) if name else None
 
     def read_gates(self) -> Template | None:
-        """Return the gating template, or None where the study names none."""
+        """Return the gating template; None for ``gates: none``, or where none is named and none goes with the panel."""
         name = self._named(self.gates)
+        if self.gates is None and self.panel in panel.names(".gates.yaml"):
+            name = self.panel
         return panel.load_gates(name) if name else None
 
     def _named(self, value: str | None) -> str | None:
