@@ -68,7 +68,9 @@ def test_flowkit_calls_every_event_of_real_files_alike(real_data: Real, tmp_path
 
 REGIONS = {
     "box": Rectangle((Dimension("Ir191", 5.0), Dimension("Time")), (5.0, 100.0), (7.5, math.inf)),
-    "box/poly": Polygon((Dimension("Er170", 5.0), Dimension("Y89", 5.0)), ((1.1, 1.3), (6.2, 0.9), (5.7, 4.6), (0.7, 4.4))),
+    "box/poly": Polygon(
+        (Dimension("Er170", 5.0), Dimension("Y89", 5.0)), ((1.1, 1.3), (6.2, 0.9), (5.7, 4.6), (0.7, 4.4))
+    ),
     "box/oval": Ellipse((Dimension("Er170", 5.0), Dimension("Y89", 5.0)), (4.2, 4.6), ((0.9, 0.2), (0.2, 0.7)), 5.99),
     "box/poly/wide": Rectangle((Dimension("Er170", 12.5),), (0.3,), (math.inf,)),
     "box/either": Boolean("or", ("box/poly", "box/oval")),
