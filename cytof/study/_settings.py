@@ -29,11 +29,11 @@ class _Section(BaseModel):
 class CleanSettings(_Section):
     """Which events are set aside before gating.
 
-    ``beads``: ``auto`` finds the bead set by its masses; ``dvs`` or ``beta`` names it; ``none`` looks for no beads.
+    ``beads``: ``auto`` finds the bead set by its masses; ``dvs`` or ``dvs2010`` names it; ``none`` looks for no beads.
     ``intact``: flag debris, doublets and dead cells.
     """
 
-    beads: Literal["auto", "dvs", "beta", "none"] = "auto"
+    beads: Literal["auto", "dvs", "dvs2010", "none"] = "auto"
     intact: bool = True
 
 
