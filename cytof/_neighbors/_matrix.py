@@ -88,6 +88,9 @@ def cell_order(X: NDArray[np.float32], names: Sequence[str] | NDArray) -> NDArra
     [1, 2, 0]
     """
     order = canonical(X)
-    if (X[order[1:]] == X[order[:-1]]).all(1).any():
-        order = canonical(X, np.asarray(names, str))
-    return order
+    equal = np.arange(len(X) - 1)  # places whose next cell has the same values so far
+    for column in X.T:
+        equal = equal[column[order[equal]] == column[order[equal + 1]]]
+        if not len(equal):
+            return order
+    return canonical(X, np.asarray(names, str))
