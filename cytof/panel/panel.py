@@ -18,6 +18,7 @@ from cytof.errors import Caution, PanelError, raise_all
 from cytof.keys import Roles
 from cytof.panel.channel import canonical_role, marker_from_name, parse_metal, same_antigen_key
 from cytof.panel.find import find
+from cytof.panel.matching import antibodies, match_table, spellings
 from cytof.scale import COFACTOR
 
 __all__ = ["Panel", "channel_table", "load"]
@@ -49,8 +50,7 @@ class Panel:
     @property
     def antigens(self) -> list[str]:
         """Antigens of the antibody channels (marker class ``type`` or ``state``, and lineage and CAR channels)."""
-        t = self.table
-        return t.loc[(t.marker_class != "none") | t.role.isin(["lineage", "car"]), "antigen"].tolist()
+        return antibodies(self.table)["antigen"].tolist()
 
     def antigen(self, name: str) -> str:
         """Return the panel's spelling of an antigen, synonym or channel.
@@ -64,14 +64,14 @@ class Panel:
             return str(self.table.at[name, "antigen"])
         key = same_antigen_key(name)
         for antigen, synonyms in zip(self.table.antigen, self.table.synonyms, strict=True):
-            if key in {same_antigen_key(s) for s in [antigen, *filter(None, synonyms.split(";"))]}:
+            if key in spellings(antigen, synonyms):
                 return str(antigen)
         raise PanelError(
             f"unknown antigen `{name}`", where=f"panel {self.name}", hint=nearest(name, self.table.antigen)
         )
 
     def match(self, pnn: Sequence[str], pns: Sequence[str], *, where: str = "") -> tuple[pd.DataFrame, list[Caution]]:
-        """Match a file's channels with the panel by element and mass.
+        """Match a file's channels with the panel: by element and mass, then by name.
 
         Parameters
         ----------
@@ -82,34 +82,10 @@ class Panel:
 
         Returns
         -------
-        The channel table of :class:`cytof.events.Events` and one caution for each channel whose ``$PnS`` names another
-        antigen than the panel.
+        The channel table of :class:`cytof.events.Events`, and cautions: a name that tells another antigen than the
+        panel, an antigen that sits on another metal (it is taken by its name), antibodies that are missing.
         """
-        channels = channel_table(pnn, pns)
-        cautions = []
-        for channel in channels.index.intersection(self.table.index):
-            row = self.table.loc[channel]
-            said = marker_from_name(channels.at[channel, "pnn"], channels.at[channel, "pns"])
-            tokens = {same_antigen_key(t) for t in [said, *said.split("_")]}
-            known = {same_antigen_key(t) for t in [row.antigen, *filter(None, row.synonyms.split(";"))]}
-            if said and row.marker_class != "none" and not tokens & known:
-                cautions.append(
-                    Caution(
-                        f"{where}:{channel}",
-                        f"the file names it `{said}`, the panel `{row.antigen}`",
-                        "took the panel's name",
-                    )
-                )
-            for column in ("antigen", "marker_class", "role", "cofactor"):
-                channels.at[channel, column] = row[column]
-        wanted = self.table.loc[(self.table.marker_class != "none") | self.table.role.isin(["lineage", "car"])]
-        missing = wanted.loc[~wanted.index.isin(channels.index), "antigen"]
-        if len(missing):
-            shown = ", ".join(f"{antigen} ({channel})" for channel, antigen in missing.items())
-            cautions.append(
-                Caution(f"{where}:panel {self.name}", f"not in this file: {shown}", "gates that need them are left out")
-            )
-        return channels, cautions
+        return match_table(self.table, channel_table(pnn, pns), name=self.name, where=where)
 
 
 def channel_table(pnn: Sequence[str], pns: Sequence[str]) -> pd.DataFrame:

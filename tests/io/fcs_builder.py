@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 X = np.round(np.random.default_rng(1).exponential(30, (40, 4)), 2).astype(np.float32)
+X[:, 0] = np.sort(X[:, 0])  # Time
 """Values of the default file: 40 events x 4 channels, whole file exact in float32."""
 
 NAMES = ("Time", "Nd142Di", "Sm147Di", "Er170Di")

@@ -133,3 +133,43 @@ def test_a_panel_that_is_not_there() -> None:
         load("car_t_40")
     with pytest.raises(PanelError, match=r"nowhere/x\.csv: no such file"):
         load("nowhere/x.csv")
+
+
+def test_an_antigen_on_a_new_metal_is_taken_by_name() -> None:
+    table, cautions = load("maxpar_30").match(
+        ["Yb171Di", "Pr999", "In113Di"], ["171Yb_CD20", "", "113In_CD3"], where="v2.fcs"
+    )
+    assert table.loc["In113", ["antigen", "role", "mass"]].tolist() == ["CD3", "lineage", 113]
+    assert "v2.fcs:In113: CD3 is on In113, the panel has it on Er170; took it by name" in map(str, cautions)
+    assert "CD3 (" not in cautions[-1].found
+
+
+def test_a_file_without_metals_is_matched_by_name() -> None:
+    table, cautions = load("maxpar_30").match(["CD3", "HLADR", "Time"], ["", "", ""], where="a.fcs")
+    assert table.loc["Er170", ["pnn", "antigen", "metal", "mass"]].tolist() == ["CD3", "CD3", "Er", 170]
+    assert table.at["Yb173", "antigen"] == "HLA-DR"
+    assert any("named `CD3` without a metal" in c.found for c in cautions)
+
+
+def test_two_candidates_are_none() -> None:
+    table, _ = load("maxpar_30").match(["In113Di", "In115Di"], ["CD3", "CD3"])
+    assert set(table.marker_class) == {"none"}
+
+
+def test_diff(tmp_path: Path) -> None:
+    first = load(write(tmp_path, FULL + "Nd142,PD-1,state,none,5\nEr170,CD3,type,lineage,5\nYb171,CD20,type,none,5\n"))
+    second = load(write(tmp_path, FULL + "Nd143,PD-1,state,none,5\nEr170,CD3,type,lineage,8\nYb172,CD57,type,none,5\n"))
+    assert panel.diff(first, second).values.tolist() == [
+        ["PD-1", "channel", "Nd142", "Nd143"],
+        ["CD3", "cofactor", "5", "8"],
+        ["CD20", "missing", "Yb171", ""],
+        ["CD57", "missing", "", "Yb172"],
+    ]
+
+
+def test_compatibility_of_visits() -> None:
+    files = {"v1": (["Er170Di", "Y89Di"], ["CD3", "CD45"]), "v2": (["In113Di"], ["CD3"])}
+    table = panel.compatibility(load("maxpar_30"), files)
+    assert table.loc["CD3"].tolist() == ["Er170", "In113", "common"]
+    assert table.loc["CD45"].tolist() == ["Y89", "", "some"]
+    assert table.at["CD19", "policy"] == "none"
