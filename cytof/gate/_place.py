@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cytof import density
-from cytof.errors import GateError
+from cytof.errors import GateError, PanelError
 from cytof.events import Events
 from cytof.gate._mixture import mixture
 from cytof.gate._placed import BOUNDS, Placed, blank_limit, settle, threshold
@@ -128,13 +128,28 @@ def _taken(template: Template, draws: Iterable[Events], sheet: pd.DataFrame | No
     for events in draws:
         if any(s.events.sample_id == events.sample_id for s in samples):
             raise GateError(f"two samples are named `{events.sample_id}`", hint="give each its own sample_id")
-        dims = {d: dimension(events, d) for d in template.antigens}
+        dims = _dims(template, events)
         channels = list(dict.fromkeys([*[d.channel for d in dims.values()], str(events.channels.index[0])]))
         slim = events.replace(X=np.asfortranarray(events.columns(channels)), channels=events.channels.loc[channels])
         samples.append(_Sample(slim, batches.get(events.sample_id) or events.sample_id, dims))
     if not samples:
         raise GateError("no samples to place gates on", hint="list at least one file")
     return samples
+
+
+def _dims(template: Template, events: Events) -> dict[str, Dimension]:
+    found = {}
+    for name in template.antigens:
+        try:
+            found[name] = dimension(events, name)
+        except PanelError as error:
+            pop = next(g.pop for g in template.gates if name in g.dims)
+            raise PanelError(
+                f"gate `{pop}` reads `{name}`, which no channel of this file carries",
+                where=events.sample_id,
+                hint=" ".join(filter(None, [error.hint, "name the channel in the panel, or take the gate out"])),
+            ) from None
+    return found
 
 
 def _check_scales(template: Template, samples: list[_Sample]) -> None:

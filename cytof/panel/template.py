@@ -25,7 +25,7 @@ from typing import Any
 from cytof._check import nearest
 from cytof.errors import CytofError, TemplateError
 
-__all__ = ["FLAGS", "METHODS", "ROOT", "Gate", "Template", "resolve"]
+__all__ = ["FLAGS", "Gate", "METHODS", "ROOT", "Template", "resolve"]
 
 ROOT = "root"
 """Name of the tree's root: every event of the file."""
