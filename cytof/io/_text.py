@@ -20,6 +20,7 @@ _STANDARD = re.compile(
     r"(BEGIN|END)(DATA|STEXT|ANALYSIS)|TIMESTEP|BTIM|ETIM|FIL|CYT|DATE|SYS)",
     re.IGNORECASE,
 )
+_SHOWN = re.compile(r"\$(P\d+\w+|PAR|TOT|BYTEORD|DATATYPE|MODE|NEXTDATA|CYT|TIMESTEP|(BEGIN|END)\w+)")
 _REQUIRED = ("$PAR", "$DATATYPE", "$BYTEORD")
 
 
@@ -78,7 +79,7 @@ def parse_text(raw: bytes, notes: Notes, segment: str = "TEXT") -> Text:
     else:
         notes.add(segment, "no delimiter at its end", "took the end of the segment as the end of the last value")
     readings = [_escaped(body, mark), _split(body, mark)]
-    tokens = _choose(readings, notes, segment)
+    tokens = _choose(readings, mark, notes, segment)
     return Text(_pair(tokens, notes, segment), mark.decode("latin-1"), ended and not tail.endswith(mark * 2), stray)
 
 
@@ -130,7 +131,7 @@ def _complete(tokens: list[bytes]) -> bool:
     return all(f"$P{n}B" in found and f"$P{n}N" in found for n in range(1, int(par) + 1))
 
 
-def _choose(readings: list[list[bytes]], notes: Notes, segment: str) -> list[bytes]:
+def _choose(readings: list[list[bytes]], mark: bytes, notes: Notes, segment: str) -> list[bytes]:
     escaped, split = readings
     if escaped == split:
         slip = _slip(escaped)
@@ -140,6 +141,8 @@ def _choose(readings: list[list[bytes]], notes: Notes, segment: str) -> list[byt
     slips = [_slip(r) for r in readings]
     sound = [r for r, slip in zip(readings, slips, strict=True) if slip is None]
     whole = [r for r in sound if _complete(r)]
+    if len(whole) == 2 and any(mark in key for key in escaped[::2]):  # no program puts a delimiter into a keyword
+        whole = [split]
     if len(whole) == 2:
         notes.add(segment, "doubled delimiters fit both readings", "read them as one delimiter inside a value")
         return escaped
@@ -171,9 +174,9 @@ def _pair(tokens: list[bytes], notes: Notes, segment: str) -> dict[str, str]:
         if name in keywords:
             if keywords[name].strip(_BLANK) != text.strip(_BLANK):
                 if name.startswith("$"):
-                    raise notes.error(
-                        name, f"stands twice, as {keywords[name]!r:.60} and {text!r:.60}", "export the file again"
-                    )
+                    told = _SHOWN.fullmatch(name)  # other values may name a person
+                    how = f"as {keywords[name]!r:.60} and {text!r:.60}" if told else "with two different values"
+                    raise notes.error(name, f"stands twice, {how}", "export the file again")
                 notes.add(name, "stands twice with different values", "kept the first")
             continue
         keywords[name] = text

@@ -40,6 +40,8 @@ def already_arcsinh(handle: BinaryIO, found: DataSet, masses: list[int], notes: 
     for start in range(0, n_events, 10_000):
         part = slice(start, min(start + 10_000, n_events))
         block, _ = read_matrix(handle, found.coding, found.place, masses, part, notes)
+        if not np.isfinite(block).any():
+            return False
         if len(block) >= 100 and not scale.is_transformed(block) and (start == 0 or not np.nanmax(block) < 20):
             return False
     return True

@@ -45,7 +45,7 @@ def guess(pnn: Sequence[str], pns: Sequence[str]) -> tuple[str | None, pd.DataFr
     Returns
     -------
     The name of the shipped panel that fits (at least 80 % of its antibodies on the same metal), else None; and a panel
-    table (columns of a panel CSV) made of the file's own names, every antibody of class ``type``, for a person to fill in.
+    table (columns of a panel CSV) made of the file's own names, every antibody of class ``type``, to be filled in.
 
     Examples
     --------

@@ -62,6 +62,7 @@ READ: list[tuple[int, str, bytes, dict, np.ndarray, str]] = [
     (8, "$TOT blank", fcs(**put(TOT="   ")), {}, X, "counted 40 events"),
     (8, "$TOT missing and end one too far", fcs(delete=["$TOT"], hdr_shift=(0, 1), text_shift=(0, 1)), {}, X, "counted 40"),
     (10, "empty values", fcs(**put(OP="", FIL="")), {}, X, "keywords with empty values"),
+    (10, "empty values before others", fcs(put={"$OP": "", "$PROJ": "x", "NOTE": "", "B": "y"}), {}, X, ""),
     (10, "escaped delimiters", fcs(**put(FIL="a/b", P2S="CD19/x")), {}, X, ""),
     (12, "delimiters", fcs(delim="\x0c"), {}, X, ""),
     *((12, f"delimiter {d!r}", fcs(delim=d), {}, X, "") for d in "\\|\x1e\r\n\t#*^.+ \x01~!"),
@@ -154,6 +155,7 @@ REFUSED: list[tuple[int, str, bytes, str, str]] = [
     (12, "delimiter a letter", fcs(delim="a"), "TEXT", "expected a delimiter"),
     (12, "delimiter $", fcs(delim="$"), "TEXT", "expected a delimiter"),
     (13, "TEXT goes on", fcs(text_end=-40), "TEXT", "goes on behind its stated end"),
+    (14, "operator twice", fcs(append=b"$OP/Jane/$OP/Joan/"), "$OP", "stands twice, with two different values"),
     (14, "$ keyword twice", fcs(append=b"$CYT/other/"), "$CYT", "stands twice, as 'Helios' and 'other'"),
     (17, "range below 1", fcs(**(MIXED | put(P2R="0"))), "$P2R", "expected at least 1"),
     (17, "range no number", fcs(**(MIXED | put(P2R="NA"))), "$P2R", "expected a whole number"),
@@ -388,3 +390,18 @@ def test_supplemental_text_adds_keywords(tmp_path: Path) -> None:
     path.write_bytes(fcs(put={"$BEGINSTEXT": f"{end:06d}", "$ENDSTEXT": f"{end + len(more) - 1:06d}"}, trailing=more))
     keywords = io.read_fcs(path).keywords
     assert (keywords["NOTE"], keywords["$CYT"]) == ("kept", "Helios")
+
+
+def test_10_empty_values_keep_every_keyword_apart(tmp_path: Path) -> None:
+    path = tmp_path / "a.fcs"
+    path.write_bytes(fcs(put={"$OP": "", "$PROJ": "x", "NOTE": "", "B": "y"}))
+    keywords = io.read_fcs(path).keywords
+    assert [keywords[k] for k in ("$OP", "$PROJ", "NOTE", "B")] == ["", "x", "", "y"]
+    path.write_bytes(fcs(put={"$PROJ": "a/b//c", "B": "y"}))
+    assert io.read_fcs(path).keywords["$PROJ"] == "a/b//c"
+
+
+def test_37_all_nan(tmp_path: Path) -> None:
+    path = tmp_path / "a.fcs"
+    path.write_bytes(fcs(np.full((200, 4), np.nan, np.float32)))
+    assert np.isnan(io.read_fcs(path).X).all()
