@@ -27,15 +27,17 @@ def read_sheet(study: Study) -> pd.DataFrame:
     return io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir))
 
 
-def cleaned(
-    study: Study, sheet: pd.DataFrame, markers: Panel | None, failed: dict[str, CytofError], *, strict: bool
-) -> Iterator[Events]:
+def cleaned(study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *, strict: bool) -> Iterator[Events]:
     """Read and clean one file after the other; a file that fails is noted in ``failed`` and passed over."""
+    panels: dict[str, Panel | None] = {}
     for row in sheet.itertuples():
         if row.sample_id in failed:
             continue
+        name = str(getattr(row, "panel", ""))
+        if name not in panels:
+            panels[name] = study.read_panel(name)
         try:
-            events = io.read_fcs(row.path, panel=markers, sample_id=row.sample_id)
+            events = io.read_fcs(row.path, panel=panels[name], sample_id=row.sample_id)
             if study.clean.beads != "none":
                 events = clean.find_beads(events, beads=study.clean.beads)
             if study.clean.intact:

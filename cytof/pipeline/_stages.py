@@ -82,18 +82,17 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
     """
     from cytof import gate as gating
 
-    sheet = read_sheet(study)
-    markers, template = study.read_panel(), study.read_gates()
+    sheet, template = read_sheet(study), study.read_gates(study.read_panel())
     files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
     failed: dict[str, CytofError] = {}
     seed = provenance.stage_seed(study.seed, "gate")
     thresholds = pd.DataFrame()
     if template is not None:
-        draws = (e.draw(study.gate.draw, seed) for e in cleaned(study, sheet, markers, failed, strict=strict))
+        draws = (e.draw(study.gate.draw, seed) for e in cleaned(study, sheet, failed, strict=strict))
         thresholds = gating.place(template, draws, sheet, random_state=seed)
         say("gate", "", f"{thresholds['gate'].nunique()} gates placed on draws of {study.gate.draw:,} events a sample")
     waterfalls = []
-    for events in cleaned(study, sheet, markers, failed, strict=strict):
+    for events in cleaned(study, sheet, failed, strict=strict):
         sample = events.sample_id
         started = time.monotonic()
         waterfalls.append(clean.waterfall(events).assign(sample_id=sample))
@@ -124,7 +123,7 @@ def cluster(study: Study, *, say: Say = _silent) -> AnnData:
     files = [f for f in files if f.exists()]
     if not files:
         raise InputError("no gated samples here", where=str(study.out / "gated"), hint="run `cytof gate` first")
-    cells = assemble([io.read_h5ad(f) for f in files], sheet)
+    cells = assemble([io.read_h5ad(f) for f in files], sheet, markers=study.markers)
     write_tables(study, {name: cells.uns[UNS][name] for name in ("counts", "thresholds", "blanks", "warnings")})
     part = population(study, cells)
     say("cluster", "", f"{part.n_obs:,} cells of {cells.n_obs:,}")

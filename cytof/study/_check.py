@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -30,11 +31,22 @@ class CheckResult:
         What was mended or passed over.
     table
         One row a sample: ``sample_id events channels antibodies missing warnings``.
+    compatibility
+        One row an antigen, one column a sample: the channel it is on, ``-`` where the sample lacks it.
     """
 
     faults: list[CytofError] = field(default_factory=list)
     cautions: list[Caution] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    compatibility: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def attempt(self, part: Callable[[], Any]) -> Any:
+        """Return what ``part`` gives, or note its error and return None."""
+        try:
+            return part()
+        except CytofError as error:
+            self.faults.append(error)
+            return None
 
 
 def check(study: Study) -> CheckResult:
@@ -54,48 +66,53 @@ def check(study: Study) -> CheckResult:
     ``check(load("demo/study.yaml")).faults`` is ``[]`` after ``cytof demo``.
     """
     found = CheckResult()
-    where = str(study.path("study.yaml"))
-
-    def attempt(part: Callable[[], Any]) -> Any:
-        try:
-            return part()
-        except CytofError as error:
-            found.faults.append(error)
-            return None
-
-    markers = attempt(lambda: study.read_panel())
-    template = attempt(lambda: study.read_gates())
-    sheet = attempt(lambda: io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir)))
+    markers = found.attempt(study.read_panel)
+    template = found.attempt(lambda: study.read_gates(markers))
+    sheet = found.attempt(lambda: io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir)))
     if sheet is None:
         return found
     if template is not None:
         for name in filter(None, (study.gate.keep, study.track.population, study.track.of, study.cluster.population)):
-            attempt(lambda name=name: template.gate(name))  # type: ignore[misc]
-    found.faults += _reference(study, sheet, where)
+            found.attempt(partial(template.gate, name))
+    found.faults += _reference(study, sheet)
     needed = sorted({d for g in template.gates for d in g.dims}) if template is not None else []
-    rows = []
+    panels = {"": markers}
+    rows, places = [], {}
     for row in sheet.itertuples():
-        header = attempt(lambda row=row: io.scan_fcs(row.path))  # type: ignore[misc]
+        own = str(getattr(row, "panel", ""))
+        if own not in panels:
+            panels[own] = found.attempt(partial(study.read_panel, own))
+        header = found.attempt(partial(io.scan_fcs, row.path))
         if header is None:
             continue
         found.cautions += header.warnings
         channels = panel.channel_table(header.pnn, header.pns)
-        if markers is not None:
-            channels, more = markers.match(header.pnn, header.pns, where=str(row.file_name))
+        if panels[own] is not None:
+            channels, more = panels[own].match(header.pnn, header.pns, where=str(row.file_name))
             found.cautions += more
-        found.faults += _missing(channels, needed, markers, str(row.file_name))
-        rows.append(_row(row.sample_id, header, channels, markers))
+        found.faults += _missing(channels, needed, panels[own], str(row.file_name))
+        rows.append(_row(row.sample_id, header, channels, panels[own]))
+        places[row.sample_id] = _places(channels, panels[own])
     found.table = pd.DataFrame(rows)
+    found.compatibility = pd.DataFrame(places).fillna("-").rename_axis("antigen").reset_index()
     return found
 
 
-def _reference(study: Study, sheet: pd.DataFrame, where: str) -> list[CytofError]:
+def _places(channels: pd.DataFrame, markers: Panel | None) -> dict[str, str]:
+    """Return antigen -> channel of one sample: those of the panel, else every antigen the file names."""
+    known = {str(antigen): str(channel) for channel, antigen in channels["antigen"].items()}
+    wanted = markers.antigens if markers is not None else [a for a, c in known.items() if a != c]
+    return {a: known.get(a, "-") for a in wanted}
+
+
+def _reference(study: Study, sheet: pd.DataFrame) -> list[CytofError]:
     reference = study.compare.reference
     known = sheet[Obs.TIMEPOINT].astype(str).unique()
     if reference is None or reference in known:
         return []
     listed = f"time points of the sheet: {', '.join(known)}"
-    hint = nearest(reference, known) or listed
+    where = str(study.path("study.yaml"))
+    hint = nearest(reference, known)
     return [ConfigError(f"`compare.reference` is `{reference}`, which no sample has; {listed}", where=where, hint=hint)]
 
 

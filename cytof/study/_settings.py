@@ -92,7 +92,7 @@ class Study(_Section):
 
     Paths are relative to the folder of ``study.yaml``. ``panel`` and ``gates`` are names of shipped files or paths;
     without ``gates`` a shipped panel brings its own; ``gates: none`` takes every event of the files (exports that are
-    gated already).
+    gated already). ``markers``: those that every sample has (``common``) or ``all``, NaN where a sample lacks one.
 
     Examples
     --------
@@ -107,6 +107,7 @@ class Study(_Section):
     samples: str = "samples.csv"
     data_dir: str = "."
     results: str = "results"
+    markers: Literal["common", "all"] = "common"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     clean: CleanSettings = CleanSettings()
     gate: GateSettings = GateSettings()
@@ -124,17 +125,20 @@ class Study(_Section):
         """Folder of the results."""
         return self.path(self.results)
 
-    def read_panel(self) -> Panel | None:
-        """Return the panel, or None where the study names none."""
-        name = self._named(self.panel)
-        return panel.load(name) if name else None
+    def read_panel(self, name: str | None = None) -> Panel | None:
+        """Return a sample's own panel (``panel`` column of the sheet), the study's without a name, or None for none."""
+        found = self._named(name or self.panel)
+        return panel.load(found) if found else None
 
-    def read_gates(self) -> Template | None:
-        """Return the gating template; None for ``gates: none``, or where none is named and none goes with the panel."""
+    def read_gates(self, markers: Panel | None = None) -> Template | None:
+        """Return the gating template, its antigens held against a panel.
+
+        None for ``gates: none``, or where none is named and none goes with the panel.
+        """
         name = self._named(self.gates)
         if self.gates is None and self.panel in panel.names(".gates.yaml"):
             name = self.panel
-        return panel.load_gates(name) if name else None
+        return panel.load_gates(name, markers) if name else None
 
     def _named(self, value: str | None) -> str | None:
         """Return a setting as the path beside the study file where there is one, else as the shipped name."""
