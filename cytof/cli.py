@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cytof.study import Study
 
 __all__ = [
-    "app", "check", "cluster", "compare", "demo", "export", "gate", "inspect", "main", "new", "report", "run", "track",
+    "app", "check", "cluster", "compare", "deidentify", "demo", "export", "gate", "inspect", "main", "new", "report", "run", "track",
 ]  # fmt: skip
 
 app = typer.Typer(
@@ -158,6 +158,11 @@ def check(study_path: StudyPath) -> None:
         print(f"note: {caution}", file=sys.stderr)
     if len(found.table):
         print(found.table.to_string(index=False))
+    places = found.compatibility
+    if len(places) and places.shape[1] > 12:  # of many samples, the antigens on which they differ
+        places = places[places.iloc[:, 1:].nunique(axis=1) > 1]
+    if len(places):
+        print("\nchannel of each antigen in each sample (-: missing)\n" + places.to_string(index=False) + "\n")
     raise_all(found.faults)
     print("ok: this study can be run")
 
@@ -240,6 +245,40 @@ def export(
         raise UsageError("say what to export", where="cytof export", hint="add `--fcs`")
     for path in pipeline.export(_study(study_path), cells_only=cells_only):
         print(path)
+
+
+@app.command()
+def deidentify(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.fcs...", help="FCS files to copy.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the copies; not that of the files.")],
+    salt: Annotated[
+        str, typer.Option("--salt", envvar="CYTOF_SALT", help="Secret of your laboratory, at least 8 characters.")
+    ] = "",
+    first_day: Annotated[
+        str | None, typer.Option("--first-day", help="Day of infusion, YYYY-MM-DD: dates become days since then.")
+    ] = None,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Then search every byte of the copies for what was dropped; fail if found.")
+    ] = False,
+) -> None:
+    """Copy FCS files without names, dates, operators and ids, under new names; the events stay the same."""
+    from cytof import io
+    from cytof.errors import InputError, UsageError
+
+    if not salt:
+        raise UsageError(
+            "no salt given",
+            where="cytof deidentify",
+            hint="set CYTOF_SALT to a secret of your laboratory, or use --salt",
+        )
+    found = []
+    for file in files:
+        copy = io.deidentify(file, out, salt=salt, first_day=first_day)
+        print(copy)
+        if scan:
+            found += [f"{copy}: {value!r} of {file} is still there" for value in io.left_over(copy, file)]
+    if found:
+        raise InputError("\n".join(found), hint="do not share these files")
 
 
 @app.command()

@@ -154,3 +154,34 @@ def test_inspect_shows_channels(study_copy: Path) -> None:
     assert done.returncode == 0
     assert "FCS3.0" in done.stdout
     assert "VHH" in done.stdout
+
+
+def test_deidentify_copies_and_searches(tmp_path: Path) -> None:
+    file = tmp_path / "Jane_Doe.fcs"
+    io.write_fcs(
+        file, np.ones((5, 1), np.float32), pnn=["Nd142Di"], keywords={"$OP": "Jane Doe", "$DATE": "12-JAN-2020"}
+    )
+    assert "no salt given" in fails(2, "deidentify", file, "--out", tmp_path / "share")[0]
+    done = cytof(
+        "deidentify",
+        file,
+        "--out",
+        tmp_path / "share",
+        "--salt",
+        "our own secret",
+        "--first-day",
+        "2020-01-01",
+        "--scan",
+    )
+    assert done.returncode == 0, done.stderr
+    copy = Path(done.stdout.strip())
+    assert b"Jane" not in copy.read_bytes()
+    assert "Jane" not in copy.name
+    assert io.scan_fcs(copy).keywords["DAY"] == "11"
+    np.testing.assert_array_equal(io.read_fcs(copy).X, io.read_fcs(file).X)
+    assert io.left_over(file, file) == ["Jane Doe", "12-JAN-2020", "Jane_Doe"]
+
+
+def test_export_needs_to_know_what(study_copy: Path) -> None:
+    assert "add `--fcs`" in fails(2, "export", study_copy)[0]
+    assert "run `cytof cluster` first" in fails(3, "export", study_copy, "--fcs")[0]

@@ -1,6 +1,6 @@
 """Files <-> memory: FCS, sample sheets, tables and h5ad; everything read, nothing silently wrong, nothing lost."""
 
-from cytof.io._deidentify import allowed_keywords, deidentify, scan_for
+from cytof.io._deidentify import allowed_keywords, deidentify, left_over, scan_for
 from cytof.io._fcs import read_fcs
 from cytof.io._gatingml import write_gatingml
 from cytof.io._scan import FCSHeader, scan_fcs
@@ -12,6 +12,7 @@ __all__ = [
     "FCSHeader",
     "allowed_keywords",
     "deidentify",
+    "left_over",
     "read_fcs",
     "read_h5ad",
     "read_sheet",

@@ -13,10 +13,11 @@ from cytof.errors import InputError, UsageError
 from cytof.io._cells import day_of
 from cytof.io._dataset import DataSet, find_data_set
 from cytof.io._header import Notes, open_fcs
+from cytof.io._scan import scan_fcs
 from cytof.io._write import segments
 from cytof.provenance import atomic
 
-__all__ = ["ALLOWED", "allowed_keywords", "deidentify", "scan_for"]
+__all__ = ["ALLOWED", "allowed_keywords", "deidentify", "left_over", "scan_for"]
 
 ALLOWED = (
     "$BYTEORD", "$CYT", "$DATATYPE", "$MODE", "$PAR", "$SPILLOVER", "$TIMESTEP", "$TOT", "$UNICODE", "$VOL",
@@ -148,6 +149,29 @@ def scan_for(path: str | Path, values: Iterable[str], *, keywords: Mapping[str, 
         return [k for k, v in keywords.items() if any(w in v.casefold() for w in wanted)]
     raw = Path(path).read_bytes().lower()
     return ["bytes"] if any(w.encode(e, "ignore") in raw for w in wanted for e in ("utf-8", "utf-16-le")) else []
+
+
+def left_over(copy: str | Path, original: str | Path) -> list[str]:
+    """Return the values of the original's dropped keywords, and its name, that are found anywhere in the copy's bytes.
+
+    Parameters
+    ----------
+    copy
+        What :func:`deidentify` wrote.
+    original
+        The file it was made from.
+
+    Examples
+    --------
+    >>> import tempfile; from cytof.io import write_fcs
+    >>> file = Path(tempfile.mkdtemp()) / "Jane.fcs"
+    >>> write_fcs(file, [[1.0]], pnn=["Nd142Di"], keywords={"$OP": "Jane Doe"})
+    >>> left_over(file, file)
+    ['Jane Doe']
+    """
+    keywords = scan_fcs(original).keywords
+    telling = _telling(keywords, allowed_keywords(keywords), Path(original).stem)
+    return [value for value in dict.fromkeys(telling) if scan_for(copy, [value])]
 
 
 def _telling(keywords: Mapping[str, str], kept: Mapping[str, str], stem: str) -> list[str]:
