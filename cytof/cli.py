@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from cytof.study import Study
 
 __all__ = [
-    "app", "check", "cluster", "compare", "deidentify", "demo", "export", "gate", "inspect", "main", "new", "report", "run", "track",
+    "app", "check", "cluster", "compare", "deidentify", "demo", "export", "gate", "inspect", "main", "new", "report",
+    "run", "track",
 ]  # fmt: skip
 
 app = typer.Typer(
