@@ -22,7 +22,7 @@ from cytof import density
 from cytof.errors import GateError, PanelError
 from cytof.events import Events
 from cytof.gate._mixture import mixture
-from cytof.gate._placed import BOUNDS, Placed, blank_limit, settle, threshold
+from cytof.gate._placed import BOUNDS, Placed, above, blank_limit, settle, threshold
 from cytof.gate._tree import blank_gates, boolean_region, dimension, within
 from cytof.keys import Tables
 from cytof.panel.template import ROOT, Gate, Template
@@ -33,6 +33,7 @@ __all__ = ["place"]
 _log = logging.getLogger("cytof")
 _Seed = np.random.SeedSequence
 _NONE = np.zeros(len(density.GRID) + 1, np.int64)
+_ALL, _OPEN = "", (None, None)
 
 
 @dataclass
@@ -188,28 +189,40 @@ def _placed(
 
     groups = {key: [s.events.sample_id for s in members] for key, members in _groups(gate, samples).items()}
     counts = {key: sum((histograms[n] for n in names), _NONE) for key, names in groups.items()}
-    limits, limit = _limits(gate, dim, samples, blanks, groups, counts) if gate.method == "control" else ({}, None)
-    own = {key: threshold(counts[key], gate.method, args, cofactor, seed, limits.get(key)) for key in groups}
+    limits = _limits(gate, dim, samples, blanks, groups, counts) if gate.method == "control" else {}
+    own = {key: threshold(counts[key], gate.method, args, cofactor, seed, limits.get(key, _OPEN)[1]) for key in groups}
     pooled = next(iter(own.values())) if len(groups) == 1 else None
     if len(groups) > 1 and not all(p is not None and p.flag == "ok" for p in own.values()):
-        pooled = threshold(sum(counts.values(), _NONE), gate.method, args, cofactor, seed, limit)
-    settled = settle(own, pooled, counts, args, cofactor, limits)
+        total = sum(counts.values(), _NONE)
+        pooled = threshold(total, gate.method, args, cofactor, seed, limits.get(_ALL, _OPEN)[1])
+    settled = settle(own, pooled, counts, args, cofactor, {key: strict for key, (strict, _) in limits.items()})
     return {name: settled[key] for key, names in groups.items() for name in names}
 
 
 def _limits(
     gate: Gate, dim: str, samples: list[_Sample], blanks: tuple[Gate, ...], groups: Mapping[str, list[str]],
     counts: Mapping[str, NDArray[np.int64]],
-) -> tuple[dict[str, float | None], float | None]:  # fmt: skip
-    """Return the limit of blank of each group of samples, and of all together (it stands in where blanks are few)."""
+) -> dict[str, tuple[float | None, float | None]]:  # fmt: skip
+    """Return group (and ``_ALL``: all together) -> limit of blank, and the limit above which a valley is looked for.
+
+    The first is the limit for ``false_positive``. The second may lie lower where there are many CAR T cells: at the
+    rate that makes false ones 2 % of them, so that a dim population is not cut although a valley parts it.
+    """
     rate, cofactor = float(gate.args.get("false_positive", 1e-4)), float(samples[0].dims[dim].cofactor or 1.0)
     held = {s.events.sample_id: _blank(s, dim, blanks) for s in samples}
-    limit = blank_limit(sum(held.values(), _NONE), sum(counts.values(), _NONE), rate, cofactor)
-    limits = {}
+
+    def both(names: Iterable[str], cells: NDArray[np.int64]) -> tuple[float | None, float | None]:
+        blank = sum((held[n] for n in names), _NONE)
+        strict = blank_limit(blank, cells, rate, cofactor)
+        if strict is None:
+            return None, None
+        return strict, blank_limit(blank, cells, max(rate, 0.02 * above(cells, strict)), cofactor)
+
+    limits = {_ALL: both(held, sum(counts.values(), _NONE))}
     for key, names in groups.items():
-        own = blank_limit(sum((held[n] for n in names), _NONE), counts[key], rate, cofactor)
-        limits[key] = limit if own is None else own
-    return limits, limit
+        own = both(names, counts[key])
+        limits[key] = own if own[0] is not None else limits[_ALL]  # too few blanks of its own
+    return limits
 
 
 def _blank(sample: _Sample, dim: str, blanks: tuple[Gate, ...]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cytof import density
 
-__all__ = ["FLAGS", "Placed", "blank_limit", "settle", "threshold"]
+__all__ = ["BOUNDS", "FLAGS", "Placed", "above", "blank_limit", "settle", "threshold"]
 
 FLAGS = ("ok", "shallow valley", "few events", "far from the cohort", "fallback")
 """Quality of a threshold, from good to put there for want of anything better."""
@@ -55,7 +55,7 @@ def threshold(
     seed
         For the bootstrap.
     limit
-        For ``control``: :func:`blank_limit`; no valley is looked for below it.
+        For ``control``: no valley is looked for below it, see :func:`blank_limit`.
     """
     n = int(counts.sum())
     if n < args.get("min_events", _MIN_EVENTS):
@@ -87,10 +87,9 @@ def _within(value: float, low: float, high: float, n: int) -> Placed | None:
 def blank_limit(blanks: Counts, cells: Counts, false_positive: float, cofactor: float) -> float | None:
     """Return the limit of blank on the arcsinh scale: the tail of the blanks' body carried to ``false_positive``.
 
-    Blanks hold doublets with CAR T cells, so that their extreme quantiles are CAR T cells. The tail is therefore fitted
-    to the body (below the 99 % quantile) and carried on: exponential in counts, normal on the arcsinh scale, whichever
-    reaches farther. The lower body of the gated cells themselves may raise it by up to 0.4 units, where they are
-    noisier than the blanks.
+    Blanks hold doublets with CAR T cells, so that their extreme quantiles are CAR T cells. An exponential in counts is
+    therefore drawn through the 90 % and the 98 % quantile of their smoothed density and carried on. Where the gated
+    cells are noisier than the blanks (90 % quantiles, one count added), the limit rises in proportion, by half at most.
 
     Parameters
     ----------
@@ -106,28 +105,33 @@ def blank_limit(blanks: Counts, cells: Counts, false_positive: float, cofactor: 
     Returns
     -------
     The limit, or None for fewer than 200 blanks.
+
+    Examples
+    --------
+    >>> noise = density.histogram(np.arcsinh(np.random.default_rng(0).exponential(2.0, 20_000) / 5))
+    >>> limit = blank_limit(noise, noise, 1e-3, 5.0)
+    >>> bool(12 < np.sinh(limit) * 5 < 16)  # -2 ln(0.001) is 13.8
+    True
     """
     if blanks.sum() < _MIN_EVENTS:
         return None
-    limit = max(
-        _tail(blanks, (0.95, 0.99), false_positive, cofactor), _tail(blanks, (0.90, 0.98), false_positive, None)
-    )
+    q90, q98 = (_smooth_quantile(blanks, q, cofactor) for q in (0.90, 0.98))
+    limit = q98 + max((q98 - q90) / np.log(5), 0.2) * np.log(0.02 / min(false_positive, 0.02))
     if cells.sum() >= _MIN_EVENTS:
-        limit = max(limit, min(_tail(cells, (0.75, 0.90), false_positive, cofactor), limit + 0.4))
-    return round(limit, 4)
+        limit *= min(max((_smooth_quantile(cells, 0.90, cofactor) + 1) / (q90 + 1), 1.0), 1.5)
+    return round(float(np.arcsinh(limit / cofactor)), 4)
 
 
-def _tail(counts: Counts, at: tuple[float, float], rate: float, cofactor: float | None) -> float:
-    """Carry the tail through two quantiles on to ``rate``: exponential in counts, normal when ``cofactor`` is None."""
-    from scipy.special import ndtri
+def above(counts: Counts, value: float) -> float:
+    """Return the fraction of a histogram's events above a place on the arcsinh scale; 0 of an empty one."""
+    total = counts.sum()
+    return float(counts[1:][density.GRID > value].sum() / total) if total else 0.0
 
-    y = np.array([density.quantile(counts, q) for q in at])
-    if cofactor is None:
-        z = ndtri(np.array(at))
-        return float(y[1] + max((y[1] - y[0]) / (z[1] - z[0]), 0.1) * (-ndtri(rate) - z[1]))
-    x = np.sinh(y) * cofactor
-    per_e = max((x[1] - x[0]) / np.log((1 - at[0]) / (1 - at[1])), 0.2)
-    return float(np.arcsinh((x[1] + per_e * np.log((1 - at[1]) / rate)) / cofactor))
+
+def _smooth_quantile(counts: Counts, q: float, cofactor: float) -> float:
+    """Return a quantile of the smoothed density in counts: integers give steps, this gives none."""
+    d = np.cumsum(density.smooth(counts, cofactor=cofactor))
+    return float(np.sinh(max(np.interp(q, d / d[-1], density.GRID), 0.0)) * cofactor)
 
 
 def settle(
