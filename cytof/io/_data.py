@@ -1,6 +1,6 @@
 """The DATA segment -> float32, in blocks that stay in the cache: read, swap, look for what is not finite.
 
-One buffer of the size of the result and nothing of that size beside it.
+One array of the size of the result and nothing of that size beside it.
 """
 
 from __future__ import annotations
@@ -79,13 +79,7 @@ def read_matrix(
     per_block = max(1, _BLOCK_BYTES // max(code.event_size, 4 * len(columns)))
     if isinstance(rows, slice) and whole and code.uniform and code.kinds[0] == "F":
         handle.seek(place.begin + rows.start * code.event_size)
-        for start in range(0, n_rows, per_block):
-            block = out[start : start + per_block]
-            if handle.readinto(block.data.cast("B")) != block.nbytes:  # type: ignore[attr-defined]
-                raise notes.error("DATA", "ended while it was read", "the file is being changed; read it again")
-            if code.order != _NATIVE:
-                block.byteswap(inplace=True)
-            tally.add(block)
+        _read_floats(handle, out, per_block, code.order, tally, notes)
         return out, tally
     raw = np.memmap(handle, np.uint8, "r", place.begin, (place.n_events, code.event_size))
     starts = np.concatenate([[0], np.cumsum(code.widths)])
@@ -98,6 +92,22 @@ def read_matrix(
             out[start:stop, j] = _values(piece, code.kinds[column], code.masks[column], code.order)
         tally.add(out[start:stop])
     return out, tally
+
+
+def _read_floats(
+    handle: BinaryIO, out: NDArray[np.float32], per_block: int, order: str, tally: Tally, notes: Notes
+) -> None:
+    """Fill ``out`` with consecutive 32-bit floats; foreign byte order goes through a buffer that stays in the cache."""
+    swap = order != _NATIVE
+    buffer = np.empty((min(per_block, len(out)), out.shape[1]), np.uint32) if swap else None
+    for start in range(0, len(out), per_block):
+        block = out[start : start + per_block]
+        target = block if buffer is None else buffer[: len(block)]
+        if handle.readinto(target.data.cast("B")) != block.nbytes:  # type: ignore[attr-defined]
+            raise notes.error("DATA", "ended while it was read", "the file is being changed; read it again")
+        if swap:
+            block.view(np.uint32)[:] = target.view(np.dtype(np.uint32).newbyteorder())
+        tally.add(block)
 
 
 def _values(piece: NDArray[np.uint8], kind: str, mask: int, order: str) -> NDArray:
