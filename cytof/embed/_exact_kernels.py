@@ -12,8 +12,7 @@ __all__ = ["forces"]
 @nb.njit(
     [
         void(
-            float32[::1], float32[::1], int32[::1], int32[::1], float64[::1], int64, float64[:, ::1], float64[:, ::1],
-            float64[::1], boolean,
+            float32[:, ::1], int32[::1], int32[::1], float64[::1], int64, float64[:, ::1], float64[::1], boolean,
         )
     ],
     nogil=True,
@@ -21,13 +20,15 @@ __all__ = ["forces"]
     fastmath={"contract", "reassoc", "nsz", "arcp"},
     error_model="numpy",  # without the check for division by zero the loop over cells vectorises
 )  # fmt: skip
-def forces(x, y, indptr, indices, p, first, pull, push, sums, judge):  # type: ignore[no-untyped-def]
-    """Write attraction (``pull``) and unnormalised repulsion (``push``) of cells ``first + r``, shape (n_rows, 2).
+def forces(places, indptr, indices, p, first, out, sums, judge):  # type: ignore[no-untyped-def]
+    """Write attraction and unnormalised repulsion of cells ``first + r`` into ``out``, shape (n_rows, 4).
 
-    With ``q = 1 / (1 + |y_i - y_j|^2)``: pull is the sum of ``p q (y_i - y_j)``, push the sum of ``q^2 (y_i - y_j)``.
+    ``places``: shape (2, n_cells). With ``q = 1 / (1 + |y_i - y_j|^2)``: attraction is the sum of ``p q (y_i - y_j)``
+    over linked cells (columns 0, 1), repulsion the sum of ``q^2 (y_i - y_j)`` over all (columns 2, 3).
     ``sums``: of q over all other cells, of p, and, with ``judge``, of ``p log(p / q)``.
     """
-    for r in range(len(pull)):
+    x, y = places[0], places[1]
+    for r in range(len(out)):
         i = first + r
         xi, yi = x[i], y[i]
         total = np.float32(0)
@@ -38,7 +39,7 @@ def forces(x, y, indptr, indices, p, first, pull, push, sums, judge):  # type: i
             total += q
             right += q * q * dx
             up += q * q * dy
-        push[r, 0], push[r, 1] = right, up
+        out[r, 2], out[r, 3] = right, up
         sums[0] += float64(total) - 1.0
         a, b = 0.0, 0.0
         for e in range(indptr[i], indptr[i + 1]):
@@ -50,4 +51,4 @@ def forces(x, y, indptr, indices, p, first, pull, push, sums, judge):  # type: i
             sums[1] += p[e]
             if judge:
                 sums[2] += p[e] * np.log(p[e] / q + 1e-300)
-        pull[r, 0], pull[r, 1] = a, b
+        out[r, 0], out[r, 1] = a, b

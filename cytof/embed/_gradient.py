@@ -45,14 +45,13 @@ def exact_gradient(
     from cytof.embed._exact_kernels import forces
 
     n = len(embedding)
-    x, y = np.ascontiguousarray(np.asarray(embedding).T, np.float32)
-    pull, push = np.empty((n, 2)), np.empty((n, 2))
+    places, out = np.ascontiguousarray(np.asarray(embedding).T, np.float32), np.empty((n, 4))
 
     def block(start: int, stop: int) -> NDArray[np.float64]:
         sums = np.zeros(3)
-        forces(x, y, P.indptr, P.indices, P.data, start, pull[start:stop], push[start:stop], sums, should_eval_error)
+        forces(places, P.indptr, P.indices, P.data, start, out[start:stop], sums, should_eval_error)
         return sums
 
     q, p, log_ratio = np.sum(in_blocks(block, n, _ROWS, n_jobs), axis=0)
     divergence = float(log_ratio + p * np.log(q)) if should_eval_error else 0.0
-    return divergence, pull - push / q
+    return divergence, out[:, :2] - out[:, 2:] / q
