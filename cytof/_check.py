@@ -11,8 +11,8 @@ from cytof.errors import CytofError, UsageError
 __all__ = ["at_least", "has_columns", "in_range", "nearest", "one_of"]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is closest, as a clause for a hint; empty when none is near.
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
+    """Say which known name is closest, as a clause for a hint; empty when none is nearer than ``cutoff`` (0 to 1).
 
     Examples
     --------
@@ -20,7 +20,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     'did you mean `sample_id`?'
     """
     table = {str(k).casefold(): str(k) for k in known}
-    hits = difflib.get_close_matches(str(name).casefold(), list(table), n=1, cutoff=0.5)
+    hits = difflib.get_close_matches(str(name).casefold(), list(table), n=1, cutoff=cutoff)
     return f"did you mean `{table[hits[0]]}`?" if hits else ""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ISOTOPES", "canonical_role", "marker_from_name", "parse_metal", "same_antigen_key"]
+__all__ = ["ISOTOPES", "canonical_role", "isotope_fault", "marker_from_name", "parse_metal", "same_antigen_key"]
 
 ISOTOPES: dict[str, tuple[int, ...]] = {
     "Y": (89,), "Rh": (103,), "Pd": (102, 104, 105, 106, 108, 110), "Ag": (107, 109),
@@ -97,3 +97,20 @@ def same_antigen_key(name: str) -> str:
     True
     """
     return re.sub(r"[\s\-_/.]+", "", name.casefold())
+
+
+def isotope_fault(channel: str) -> str:
+    """Say what a channel that looks like an element and a mass could have meant; empty when there is nothing to say.
+
+    Examples
+    --------
+    >>> isotope_fault("Nd147"), isotope_fault("Nd142"), isotope_fault("FSC-A")
+    ('mass 147 is Sm147; Nd has 142, 143, 144, 145, 146, 148, 150', '', '')
+    """
+    found = re.fullmatch(r"([A-Z][a-z]?)(\d{2,3})(Di|Dd)?", channel)
+    if found is None or parse_metal(channel) is not None or found[1] not in ISOTOPES:
+        return ""
+    mass = int(found[2])
+    others = [f"{e}{mass}" for e, masses in ISOTOPES.items() if mass in masses]
+    here = f"{found[1]} has {', '.join(map(str, ISOTOPES[found[1]]))}"
+    return (f"mass {mass} is {' or '.join(others)}; " if others else "") + here

@@ -16,7 +16,7 @@ import pandas as pd
 from cytof._check import has_columns, nearest
 from cytof.errors import Caution, PanelError, raise_all
 from cytof.keys import Roles
-from cytof.panel.channel import canonical_role, marker_from_name, parse_metal, same_antigen_key
+from cytof.panel.channel import canonical_role, isotope_fault, marker_from_name, parse_metal, same_antigen_key
 from cytof.panel.find import find
 from cytof.panel.matching import antibodies, match_table, spellings
 from cytof.scale import COFACTOR
@@ -204,6 +204,9 @@ def _faults(table: pd.DataFrame, path: Path) -> list[PanelError]:
                 first = seen[column, value]
                 faults.append(PanelError(f"{column} `{value}` stands in row {first} too", where=where, hint="keep one"))
             seen.setdefault((column, value), number)
+        unreal = isotope_fault(row["channel"])
+        if unreal:
+            faults.append(PanelError(f"channel `{row['channel']}` is no isotope", where=where, hint=unreal))
         for column, allowed in (("marker_class", Roles.CLASSES), ("role", Roles.ALL)):
             if row[column] and row[column] not in allowed:
                 faults.append(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,18 @@ class Faults:
 
     path: Path
     found: list[TemplateError] = field(default_factory=list)
+    line: int = field(default=1, init=False)
+
+    @contextmanager
+    def at(self, line: int) -> Iterator[None]:
+        """Take this line for nodes that know none: what is missing stands nowhere."""
+        before, self.line = self.line, line
+        yield
+        self.line = before
 
     def add(self, message: str, node: Any = None, key: Any = None, *, hint: str = "", line: int = 0) -> None:
         """Note a fault of a YAML node, of one of its keys, or of a line."""
-        where = f"{self.path}:{line or _line(node, key)}"
+        where = f"{self.path}:{line or _line(node, key) or self.line}"
         self.found.append(TemplateError(message, where=where, hint=hint))
 
     def unknown_keys(self, node: Mapping[str, Any], allowed: Iterable[str], what: str) -> None:
@@ -51,10 +60,10 @@ class Faults:
 
 
 def _line(node: Any, key: Any = None) -> int:
-    """Return the line of a YAML node or of one of its keys, counted from 1."""
+    """Return the line of a YAML node or of one of its keys, counted from 1; 0 where it knows none."""
     marks = getattr(node, "lc", None)
     if marks is None or marks.line is None:
-        return 1
+        return 0
     if key is not None and marks.data and key in marks.data:
         return int(marks.data[key][0]) + 1
     return int(marks.line) + 1
@@ -72,8 +81,9 @@ def gates_of(entry: Any, faults: Faults, line: int = 1) -> list[Gate]:
     args = entry.get("gating_args") or {}
     if not isinstance(args, dict):
         faults.add(f"gating_args is {_plain(args)!r}, expected a mapping", entry, "gating_args")
-    elif method in METHODS:
-        _arguments(args, method, dims, faults)
+    elif method in METHODS and ("gating_args" in entry or len(faults.found) == before):
+        with faults.at(_line(entry)):
+            _arguments(args, method, dims, faults)
     pops = _pops(entry, method, faults)
     if len(faults.found) > before:
         return []

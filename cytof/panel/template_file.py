@@ -51,7 +51,9 @@ def load_gates(name: str | Path, panel: Panel | None = None) -> Template:
     if not isinstance(entries, list) or not entries:
         raise TemplateError("`gates` is missing or empty", where=str(path), hint="list at least one gate")
     drafts = [gate for i, e in enumerate(entries) for gate in gates_of(e, faults, entries.lc.data[i][0] + 1)]  # type: ignore[attr-defined]
-    gates = _references(_depth_first(_tree(drafts, faults), drafts), faults)
+    gates = _depth_first(_tree(drafts, faults, _refused(entries, drafts)), drafts)
+    if not faults.found:  # what refers to a gate that was refused cannot be judged
+        gates = _references(gates, faults)
     if panel is not None:
         _antigens(gates, panel, faults)
     raise_all(faults.in_order())
@@ -77,7 +79,14 @@ def _parsed(path: Path) -> tuple[str, Mapping[str, Any]]:
     return text, data
 
 
-def _tree(drafts: list[Gate], faults: Faults) -> list[Gate]:
+def _refused(entries: list[Any], drafts: list[Gate]) -> set[str]:
+    """Return the pops of entries that have faults of their own: gates that hang on them are not to blame."""
+    pops = [e.get("pop") for e in entries if isinstance(e, dict)]
+    written = {str(p) for pop in pops for p in (pop if isinstance(pop, dict) else [pop])}
+    return written - {g.pop for g in drafts}
+
+
+def _tree(drafts: list[Gate], faults: Faults, refused: set[str]) -> list[Gate]:
     """Give every draft its path; parents may be written in any order."""
     done: list[Gate] = []
     pending = list(drafts)
@@ -102,7 +111,7 @@ def _tree(drafts: list[Gate], faults: Faults) -> list[Gate]:
             else:
                 what = f"pop `{gate.pop}` stands under {gate.parent} already (line {twin.line})"
                 faults.add(what, hint="give one another name", line=gate.line)
-    _lost(pending, done, faults)
+    _lost(pending, done, faults, refused)
     for gate in done:
         written = next(d.parent for d in drafts if (d.pop, d.line) == (gate.pop, gate.line))
         try:
@@ -112,18 +121,34 @@ def _tree(drafts: list[Gate], faults: Faults) -> list[Gate]:
     return done
 
 
-def _lost(pending: list[Gate], done: list[Gate], faults: Faults) -> None:
-    """Say why these gates hang in no tree: the parent is unknown, ambiguous, or a descendant."""
-    names = {g.pop for g in pending} | set(_aliases(pending))
+def _lost(pending: list[Gate], done: list[Gate], faults: Faults, refused: set[str]) -> None:
+    """Say why gates hang in no tree: one fault for each unknown parent and for each circle, none for what follows."""
+    by_name = {name: gate for gate in pending for name in (gate.pop, gate.alias) if name}
     for gate in pending:
-        try:
-            resolve(gate.parent, [g.path for g in done], _aliases(done))
-        except TemplateError as error:
-            message, hint = f"parent of `{gate.pop}`: {error.message}", error.hint
-            if gate.parent.rsplit("/", 1)[-1] in names:
-                message = f"gate `{gate.pop}` hangs on `{gate.parent}`, which hangs on no gate that leads to the root"
-                hint = "parents must not go in a circle"
-            faults.add(message, hint=hint, line=gate.line)
+        parent = gate.parent.rsplit("/", 1)[-1]
+        if parent in refused:
+            continue
+        if parent not in by_name:
+            try:
+                resolve(gate.parent, [g.path for g in done], _aliases(done))
+            except TemplateError as error:
+                faults.add(f"parent of `{gate.pop}`: {error.message}", hint=error.hint, line=gate.line)
+        elif _in_circle(gate, by_name):
+            message = f"gate `{gate.pop}` hangs on `{gate.parent}`, which hangs on no gate that leads to the root"
+            faults.add(message, hint="parents must not go in a circle", line=gate.line)
+
+
+def _in_circle(gate: Gate, by_name: Mapping[str, Gate]) -> bool:
+    """Tell whether the way up from a gate comes back to it."""
+    here = gate
+    for _ in range(len(by_name)):
+        above = by_name.get(here.parent.rsplit("/", 1)[-1])
+        if above is None:
+            return False
+        if above is gate:
+            return True
+        here = above
+    return False
 
 
 def _depth_first(gates: list[Gate], drafts: list[Gate]) -> list[Gate]:

@@ -13,7 +13,7 @@ from cytof import io, panel
 from cytof._check import nearest
 from cytof.errors import Caution, ConfigError, CytofError, PanelError
 from cytof.keys import Obs
-from cytof.panel import Panel
+from cytof.panel import Panel, Template
 from cytof.study._settings import Study
 
 __all__ = ["CheckResult", "check"]
@@ -72,8 +72,7 @@ def check(study: Study) -> CheckResult:
     if sheet is None:
         return found
     if template is not None:
-        for name in filter(None, (study.gate.keep, study.track.population, study.track.of, study.cluster.population)):
-            found.attempt(partial(template.gate, name))
+        found.faults += _gate_names(study, template)
     found.faults += _reference(study, sheet)
     needed = sorted({d for g in template.gates for d in g.dims}) if template is not None else []
     panels = {"": markers}
@@ -105,6 +104,21 @@ def _places(channels: pd.DataFrame, markers: Panel | None) -> dict[str, str]:
     return {a: known.get(a, "-") for a in wanted}
 
 
+def _gate_names(study: Study, template: Template) -> list[CytofError]:
+    """Return one fault for each setting that names a gate the template lacks."""
+    faults: list[CytofError] = []
+    for key in ("gate.keep", "cluster.population", "track.population", "track.of"):
+        section, name = key.split(".")
+        value = getattr(getattr(study, section), name)
+        try:
+            if value not in (None, "root"):
+                template.gate(value)
+        except CytofError as error:
+            where = str(study.path("study.yaml"))
+            faults.append(ConfigError(f"`{key}`: {error.message}", where=where, hint=error.hint))
+    return faults
+
+
 def _reference(study: Study, sheet: pd.DataFrame) -> list[CytofError]:
     reference = study.compare.reference
     known = sheet[Obs.TIMEPOINT].astype(str).unique()
@@ -117,23 +131,21 @@ def _reference(study: Study, sheet: pd.DataFrame) -> list[CytofError]:
 
 
 def _missing(channels: pd.DataFrame, needed: list[str], markers: Panel | None, file: str) -> list[CytofError]:
-    """Return one fault for each antigen that a gate needs and the file lacks."""
+    """Return one fault that lists every antigen that a gate needs and the file lacks."""
     present = {str(v).casefold() for column in ("antigen", "role", "pnn") for v in channels[column]}
     present |= {str(c).casefold() for c in channels.index}
-    faults: list[CytofError] = []
+    lacking, near = [], []
     for name in needed:
         spelling = _panel_name(markers, name)
         if spelling.casefold() in present:
             continue
-        metal = ""
-        if markers is not None:
-            at = markers.table.index[markers.table.antigen == spelling]
-            metal = f" ({at[0]})" if len(at) else ""
-        hint = nearest(name, [str(a) for a in channels["antigen"]]) or (
-            "check `panel` in study.yaml; `cytof inspect FILE` lists the channels"
-        )
-        faults.append(PanelError(f"no channel for `{name}`{metal}, which the gates need", where=file, hint=hint))
-    return faults
+        at = markers.table.index[markers.table.antigen == spelling] if markers is not None else []
+        lacking.append(f"`{name}` ({at[0]})" if len(at) else f"`{name}`")
+        near.append(nearest(name, [str(a) for a in channels["antigen"]], cutoff=0.8))
+    if not lacking:
+        return []
+    hint = (near[0] if len(near) == 1 else "") or "check `panel` in study.yaml; `cytof inspect FILE` lists the channels"
+    return [PanelError(f"no channel for {', '.join(lacking)}, which the gates need", where=file, hint=hint)]
 
 
 def _panel_name(markers: Panel | None, name: str) -> str:
