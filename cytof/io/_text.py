@@ -74,7 +74,10 @@ def parse_text(raw: bytes, notes: Notes, segment: str = "TEXT") -> Text:
     ended = tail.endswith(mark)
     if ended:
         if tail != body:
-            notes.add(segment, "blanks behind the last delimiter", "passed over", "note")
+            padding = body[len(tail) :]  # usually blanks; anything else may be the first bytes of DATA that moved
+            usual = len(padding) > 1 and not padding.strip(b" ")
+            what = "blanks" if not padding.strip(blanks.replace(b"\0", b"")) else "zero bytes"
+            notes.add(segment, f"{what} behind the last delimiter", "passed over", "note" if usual else "warning")
         body = tail
     else:
         notes.add(segment, "no delimiter at its end", "took the end of the segment as the end of the last value")

@@ -68,6 +68,7 @@ READ: list[tuple[int, str, bytes, dict, np.ndarray, str]] = [
     *((12, f"delimiter {d!r}", fcs(delim=d), {}, X, "") for d in "\\|\x1e\r\n\t#*^.+ \x01~!"),
     (13, "no delimiter at the end", fcs(final=False), {}, X, "no delimiter at its end"),
     (13, "blanks behind it", fcs(text_tail=b"  \r\n"), {}, X, "blanks behind the last delimiter"),
+    (13, "zeros behind it", fcs(text_tail=b"\0\0"), {}, X, "zero bytes behind the last delimiter"),
     (13, "two at the end", fcs(text_tail=b"/"), {}, X, ""),
     (14, "keyword twice, same value", fcs(append=b"$CYT/Helios/"), {}, X, ""),
     (14, "other keyword twice", fcs(append=b"NOTE/a/NOTE/b/"), {}, X, "stands twice with different values; kept the first"),
