@@ -105,7 +105,7 @@ def isotope_fault(channel: str) -> str:
     Examples
     --------
     >>> isotope_fault("Nd147"), isotope_fault("Nd142"), isotope_fault("FSC-A")
-    ('mass 147 is Sm147; Nd has 142, 143, 144, 145, 146, 148, 150', '', '')
+    ('mass 147 is Pm147 or Sm147; Nd has 142, 143, 144, 145, 146, 148, 150', '', '')
     """
     found = re.fullmatch(r"([A-Z][a-z]?)(\d{2,3})(Di|Dd)?", channel)
     if found is None or parse_metal(channel) is not None or found[1] not in ISOTOPES:
