@@ -122,6 +122,8 @@ def _part_of_events(sample: Gating | Events) -> _Part:
     events = sample if isinstance(sample, Events) else sample.events
     table = events.channels
     table = table[(table["metal"] != "") & ~table["role"].isin(_NOT_A_MARKER)]
+    twice = table[Var.ANTIGEN].duplicated(keep=False)  # one antigen on two metals: both are kept, told apart by metal
+    table = table.assign(**{Var.ANTIGEN: table[Var.ANTIGEN].where(~twice, table[Var.ANTIGEN] + "_" + table.index)})
     var = table.rename_axis(Var.CHANNEL).reset_index().set_index(Var.ANTIGEN)[list(_VAR)]
     var[Var.COFACTOR] = var[Var.COFACTOR].fillna(COFACTOR).astype(float)
     gated = _gated_channels(sample) if not isinstance(sample, Events) else set()

@@ -107,6 +107,14 @@ def test_events_without_gates_are_taken_whole() -> None:
     assert isinstance(everything, anndata.AnnData)
 
 
+def test_one_antigen_on_two_metals_keeps_both() -> None:
+    channels = cy.panel.channel_table(["Cd112Di", "Cd114Di", "Er170Di"], ["CD14", "CD14", "CD3"])
+    counts = np.arange(6, dtype=np.float32).reshape(2, 3)
+    adata = cy.assemble([cy.Events(counts, channels, {}, "a")])
+    assert adata.var_names.tolist() == ["CD14_Cd112", "CD14_Cd114", "CD3"]
+    np.testing.assert_array_equal(adata.layers["counts"], counts)
+
+
 def test_faults_are_told() -> None:
     channels = cy.panel.channel_table(["Er170Di"], ["170Er_CD3"])
     events = cy.Events(np.ones((3, 1), np.float32), channels, {}, "visit_1")
