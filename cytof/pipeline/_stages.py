@@ -16,6 +16,7 @@ import pandas as pd
 
 from cytof import clean, io, provenance, transform
 from cytof._assemble import assemble
+from cytof._neighbors import neighbors
 from cytof.errors import CytofError, InputError, SampleFailures
 from cytof.keys import UNS, Obs
 from cytof.pipeline._files import cleaned, key, read_cells, read_sheet, write_gatingml, write_tables
@@ -135,6 +136,8 @@ def cluster(study: Study, *, say: Say = _silent) -> AnnData:
     say("cluster", "", f"FlowSOM: {part.obs[Obs.FLOWSOM].nunique()} clusters")
     transform.equal_draw(part, total=settings.max_cells, random_state=provenance.stage_seed(study.seed, "draw"))
     drawn = part[part.obs[Obs.IN_FIT]].copy()
+    widest = max(settings.k, int(3 * study.embed.perplexity))  # one search serves PhenoGraph and t-SNE
+    neighbors(drawn, k=min(widest, drawn.n_obs - 1), features=features)
     engines.phenograph(
         drawn, k=settings.k, features=features, random_state=provenance.stage_seed(study.seed, "phenograph")
     )
