@@ -10,7 +10,7 @@ from cytof.plot._gates import biaxial, histogram, thresholds
 from cytof.plot._heatmap import heatmap
 from cytof.plot._map import key, map, maps
 from cytof.plot._persistence import persistence
-from cytof.plot._style import DOUBLE, SINGLE, TEXT, colors, in_order, millimetres, style
+from cytof.plot._style import DOUBLE, SINGLE, TEXT, brief, colors, in_order, millimetres, style
 from cytof.plot._violins import violins
 from cytof.plot._waterfall import waterfall
 
@@ -19,6 +19,7 @@ __all__ = [
     "SINGLE",
     "TEXT",
     "biaxial",
+    "brief",
     "colors",
     "composition",
     "heatmap",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cytof._check import has_columns
 from cytof.errors import UsageError
 from cytof.plot._map import key
-from cytof.plot._style import TEXT, _axes, _ink, _plain, colors, in_order, style
+from cytof.plot._style import TEXT, _axes, _group_ticks, _ink, _plain, brief, colors, in_order, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ def composition(
                             color=_ink(palette[part]))  # fmt: skip
             bottom = bottom + height
         _plain(ax)
-        ax.set_xticks(range(len(bars)), _with_n(names, x, bars, total), fontsize=TEXT)
+        _group_ticks(ax, _with_n(names, x, bars, total))
         ax.set_xlim(-0.55, len(bars) - 0.45)
         ax.set_ylim(0, 100)
         ax.set_ylabel("% of cells", fontsize=TEXT + 1)
@@ -99,9 +99,9 @@ def _as_given(values: pd.Series) -> list[str]:
 
 def _with_n(table: pd.DataFrame, x: str, bars: Sequence[str], total: str | None) -> list[str]:
     if total is None:
-        return list(bars)
+        return [brief(b) for b in bars]
     n = table.drop_duplicates(x).set_index(x)[total]
-    return [f"{b}\nn={_short(int(n.get(b, 0)))}" for b in bars]
+    return [f"{brief(b)}\nn={_short(int(n.get(b, 0)))}" for b in bars]
 
 
 def _short(n: int) -> str:

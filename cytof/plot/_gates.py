@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof._check import has_columns
-from cytof.plot._style import TEXT, _axes, _plain, style
+from cytof.plot._style import TEXT, _axes, _plain, brief, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def histogram(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         middle = (table["x_low"] + table["x_high"]).to_numpy(float) / 2
         value = float(said.get("value", np.nan))
         inside = middle < value if said.get("side", "+") == "-" else middle >= value
-        height = np.sqrt(table["n"].to_numpy(float))
+        height = np.log10(1 + table["n"].to_numpy(float))  # a rare population must be seen beside a common one
         width = (table["x_high"] - table["x_low"]).to_numpy(float)
         ax.bar(middle, height, width, color=np.where(inside, _IN, _OUT), linewidth=0)
         low, high = float(said.get("low", np.nan)), float(said.get("high", np.nan))
@@ -67,7 +67,7 @@ def histogram(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         _plain(ax)
         ax.set_yticks([])
         ax.set_ylim(0, max(float(height.max(initial=0)), 1.0) * 1.22)
-        ax.set_ylabel("√ events", fontsize=TEXT)
+        ax.set_ylabel("log events", fontsize=TEXT)
     return ax
 
 
@@ -79,7 +79,7 @@ def biaxial(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     table
         One sample and gate: columns ``x_low x_high y_low y_high n``, a row each bin that holds events (bins of equal
         size); optional, constant over the rows: ``x_name y_name region`` (JSON of a rectangle, polygon or ellipse on
-        the same scale), ``fraction``, ``title``.
+        the same scale, or a list of them; ``label`` in it is written into its corner), ``fraction``, ``title``.
     ax
         Axes to draw in; a new figure of 89 mm when None.
 
@@ -111,7 +111,8 @@ def biaxial(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         extent = (x0, x0 + x * grid.shape[1], y0, y0 + y * grid.shape[0])
         ax.imshow(np.ma.log10(image), origin="lower", extent=extent, aspect="auto", cmap="viridis")
         for line in _outlines(str(said.get("region", "") or ""), extent):
-            ax.plot(*line, color=_LINE, linewidth=1.0)
+            ax.plot(*line, color=_LINE, linewidth=0.8)
+        _labels(ax, str(said.get("region", "") or ""), extent)
         ax.set_xlim(extent[:2])
         ax.set_ylim(extent[2:])
         _say(ax, said)
@@ -120,7 +121,7 @@ def biaxial(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _raster(table: pd.DataFrame) -> tuple[float, float, float, float, object]:
+def _raster(table: pd.DataFrame) -> tuple[float, float, float, float, Any]:
     """Return bin width and height, lower left corner and the grid of counts."""
     import numpy as np
 
@@ -134,32 +135,51 @@ def _raster(table: pd.DataFrame) -> tuple[float, float, float, float, object]:
     return x, y, x0, y0, grid
 
 
-def _outlines(region: str, extent: tuple[float, float, float, float]) -> list[tuple[object, object]]:
+def _outlines(region: str, extent: tuple[float, float, float, float]) -> list[tuple[Any, Any]]:
     """Return the closed lines of a region given as JSON; infinite bounds end at the edge of the plot."""
+    data = json.loads(region) if region else []
+    data = [data] if isinstance(data, dict) else data
+    return [line for one in data if (line := _outline(one, extent)) is not None]
+
+
+def _outline(data: dict[str, Any], extent: tuple[float, float, float, float]) -> tuple[Any, Any] | None:
     import numpy as np
 
-    data = json.loads(region) if region else {}
     if data.get("kind") == "polygon":
         corners = np.asarray([*data["vertices"], data["vertices"][0]], float)
-        return [(corners[:, 0], corners[:, 1])]
+        return corners[:, 0], corners[:, 1]
     if data.get("kind") == "ellipse" and len(data["mean"]) == 2:
         turn = np.linspace(0, 2 * np.pi, 121)
         root = np.linalg.cholesky(np.asarray(data["covariance"], float)) * np.sqrt(data["distance_square"])
         ring = np.asarray(data["mean"]) + np.stack([np.cos(turn), np.sin(turn)], axis=1) @ root.T
-        return [(ring[:, 0], ring[:, 1])]
+        return ring[:, 0], ring[:, 1]
     if data.get("kind") == "rectangle" and len(data["low"]) == 2:
         low = np.maximum(np.asarray(data["low"], float), [extent[0], extent[2]])
         high = np.minimum(np.asarray(data["high"], float), [extent[1], extent[3]])
-        return [(np.take([low[0], high[0]], [0, 1, 1, 0, 0]), np.take([low[1], high[1]], [0, 0, 1, 1, 0]))]
-    return []
+        return np.take([low[0], high[0]], [0, 1, 1, 0, 0]), np.take([low[1], high[1]], [0, 0, 1, 1, 0])
+    return None
 
 
-def _constants(table: pd.DataFrame) -> dict[str, object]:
+def _labels(ax: Axes, region: str, extent: tuple[float, float, float, float]) -> None:
+    """Write the label of each region into the corner of the plot that it reaches furthest into."""
+    data = json.loads(region) if region else []
+    for one in [data] if isinstance(data, dict) else data:
+        line = _outline(one, extent)
+        if "label" not in one or line is None:
+            continue
+        right = (max(line[0]) + min(line[0])) / 2 > (extent[0] + extent[1]) / 2
+        top = (max(line[1]) + min(line[1])) / 2 > (extent[2] + extent[3]) / 2
+        ax.text(0.98 if right else 0.02, 0.98 if top else 0.02, one["label"], transform=ax.transAxes,
+                fontsize=TEXT, ha="right" if right else "left", va="top" if top else "bottom",
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6})  # fmt: skip
+
+
+def _constants(table: pd.DataFrame) -> dict[str, Any]:
     """Return what holds for the whole table: the first row."""
     return dict(table.iloc[0]) if len(table) else {}
 
 
-def _say(ax: Axes, said: dict[str, object]) -> None:
+def _say(ax: Axes, said: dict[str, Any]) -> None:
     fraction = said.get("fraction")
     if isinstance(fraction, float) and fraction == fraction:
         ax.text(0.98, 0.97, f"{fraction * 100:.{1 if fraction >= 0.01 else 2}f} %", ha="right", va="top",
@@ -212,7 +232,7 @@ def thresholds(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 ax.plot(line["value"], y, "o", markersize=3.2, color=_LINE if flagged else _IN,
                         markerfacecolor="white" if flagged else _IN)  # fmt: skip
         _plain(ax)
-        ax.set_yticks(range(len(gates)), [g.rsplit("/", 1)[-1] for g in gates], fontsize=TEXT)
+        ax.set_yticks(range(len(gates)), [brief(g.rsplit("/", 1)[-1]) for g in gates], fontsize=TEXT)
         ax.set_ylim(len(gates) - 0.5, -0.5)
         ax.set_xlabel(
             f"threshold, arcsinh scale ({len(samples)} samples from the top down; open: flagged)", fontsize=TEXT

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cytof._check import has_columns
 from cytof.errors import UsageError
-from cytof.plot._style import DOUBLE, TEXT, _axes, _plain, colors, in_order, style
+from cytof.plot._style import DOUBLE, TEXT, _axes, _plain, brief, colors, in_order, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +89,8 @@ def _ordered(table: pd.DataFrame, column: str) -> list[str]:
 
 def _label_grid(ax: Axes, clusters: Sequence[str], markers: Sequence[str]) -> None:
     _plain(ax, ticks=False)
-    ax.set_xticks(range(len(markers)), markers, rotation=90, fontsize=TEXT)
-    ax.set_yticks(range(len(clusters)), clusters, fontsize=TEXT)
+    ax.set_xticks(range(len(markers)), [brief(m) for m in markers], rotation=90, fontsize=TEXT)
+    ax.set_yticks(range(len(clusters)), [brief(c, 24) for c in clusters], fontsize=TEXT)
     ax.set_ylabel("cluster", fontsize=TEXT + 1)
     ax.spines[:].set_visible(False)
     for place in range(1, len(clusters)):

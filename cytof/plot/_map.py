@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof._check import has_columns
-from cytof.plot._style import TEXT, _axes, _plain, colors, in_order, style
+from cytof.plot._style import TEXT, _axes, _plain, brief, colors, in_order, style
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,7 +125,7 @@ def maps(
             here = table[table[by].astype(str) == level]
             _points(ax, table, _BACKGROUND, size * 0.7)
             map(here, color=color, palette=palette, size=size, legend=False, ax=ax)
-            ax.set_title(f"{level} (n = {len(here):,})", fontsize=TEXT + 1)
+            ax.set_title(f"{brief(level)} (n = {len(here):,})", fontsize=TEXT + 1)
         for place, ax in enumerate(grid):
             ax.set_visible(place < len(levels))
             ax.set_xlabel(ax.get_xlabel() if place >= len(levels) - columns else "")
@@ -134,7 +134,7 @@ def maps(
     return grid[: len(levels)]
 
 
-def key(home: object, palette: Mapping[str, str], *, title: str | None = None, **place: object) -> object:
+def key(home: Any, palette: Mapping[str, str], *, title: str | None = None, **place: Any) -> Any:
     """Draw a legend of round marks, one a category, on Axes or on a figure; returns the legend.
 
     Examples
@@ -147,11 +147,11 @@ def key(home: object, palette: Mapping[str, str], *, title: str | None = None, *
     from matplotlib.lines import Line2D
 
     marks = [
-        Line2D([], [], linestyle="", marker="o", markersize=4, markeredgewidth=0, color=c, label=n)
+        Line2D([], [], linestyle="", marker="o", markersize=4, markeredgewidth=0, color=c, label=brief(n, 24))
         for n, c in palette.items()
     ]
     rows = {"ncols": -(-len(marks) // 16)} if "ncols" not in place else {}
-    return home.legend(  # type: ignore[attr-defined]
+    return home.legend(
         handles=marks, title=title, fontsize=TEXT, title_fontsize=TEXT, frameon=False, handletextpad=0.1,
         labelspacing=0.35, borderaxespad=0.3, columnspacing=0.8, **(rows | place),
     )  # fmt: skip
@@ -161,7 +161,7 @@ def _is_number(values: pd.Series) -> bool:
     return values.dtype.kind == "f"
 
 
-def _points(ax: Axes, table: pd.DataFrame, color: object, size: float, **scale: object) -> object:
+def _points(ax: Axes, table: pd.DataFrame, color: Any, size: float, **scale: Any) -> Any:
     return ax.scatter(table["x"], table["y"], c=color, s=size**2, linewidths=0, rasterized=True, **scale)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof._check import has_columns
 from cytof.plot._map import key
-from cytof.plot._style import TEXT, _axes, _plain, colors, in_order, style
+from cytof.plot._style import TEXT, _axes, _plain, brief, colors, in_order, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def _floor(table: pd.DataFrame) -> float:
     return float(seen.min()) * 100 / 2.5 if len(seen) else 1e-3
 
 
-def _line(ax: Axes, table: pd.DataFrame, x: object, floor: float, color: str) -> None:
+def _line(ax: Axes, table: pd.DataFrame, x: Any, floor: float, color: str) -> None:
     import numpy as np
 
     share = table["fraction"].to_numpy(float) * 100
@@ -100,7 +100,7 @@ def _x_axis(ax: Axes, table: pd.DataFrame, by_day: bool) -> None:
     visits = table.drop_duplicates("timepoint")
     x = visits["day"].to_numpy(float) if by_day else range(len(visits))
     if len(visits) <= 8 and visits["timepoint"].astype(str).ne("").all():
-        ax.set_xticks(x, [str(t) for t in visits["timepoint"]])
+        ax.set_xticks(x, [brief(t, 12) for t in visits["timepoint"]])
         ax.set_xlabel("visit (at its day)" if by_day else "visit", fontsize=TEXT + 1)
     else:
         ax.set_xlabel("day" if by_day else "visit", fontsize=TEXT + 1)

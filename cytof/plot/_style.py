@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof._check import one_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["DOUBLE", "SINGLE", "TEXT", "colors", "in_order", "millimetres", "style"]
+__all__ = ["DOUBLE", "SINGLE", "TEXT", "brief", "colors", "in_order", "millimetres", "style"]
 
 SINGLE = 89.0
 """Width of one journal column, mm."""
@@ -58,14 +58,13 @@ def style() -> Iterator[None]:
     """
     import matplotlib
 
-    base = {k: v for k, v in matplotlib.rcParamsDefault.items() if k not in ("backend", "interactive", "toolbar")}
-    with matplotlib.rc_context():
-        matplotlib.rcParams.update({k: base[k] for k in base if k.split(".")[0] in _OWNED} | _RC)
+    settings: Any = {k: v for k, v in matplotlib.rcParamsDefault.items() if k.split(".")[0] in _OWNED}
+    with matplotlib.rc_context(settings | _RC):
         yield
 
 
 _OWNED = {"axes", "figure", "font", "grid", "image", "legend", "lines", "patch", "savefig", "text", "xtick", "ytick"}
-_RC = {
+_RC: dict[str, Any] = {
     "axes.labelpad": 2.0,
     "axes.labelsize": TEXT + 1,
     "axes.linewidth": 0.5,
@@ -177,6 +176,21 @@ def colors(categories: Sequence[object], kind: str = "clusters") -> dict[str, st
     return found
 
 
+def brief(text: object, width: int = 18) -> str:
+    """Return a name that fits a label: its head and its tail, ``…`` between them.
+
+    Examples
+    --------
+    >>> brief("2mo"), brief("PBMC_patient_0001_visit_2mo", 15)
+    ('2mo', 'PBMC_pa…sit_2mo')
+    """
+    name = " ".join(str(text).split())
+    if len(name) <= width:
+        return name
+    tail = (width - 1) // 2
+    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
+
+
 def millimetres(width: float, height: float) -> tuple[float, float]:
     """Return a size in mm as inches, as matplotlib wants it.
 
@@ -203,6 +217,14 @@ def _plain(ax: Axes, *, ticks: bool = True) -> None:
     ax.tick_params(labelsize=TEXT, width=0.5, length=2 if ticks else 0, pad=1.5)
     for side in ("left", "bottom"):
         ax.spines[side].set_linewidth(0.5)
+
+
+def _group_ticks(ax: Axes, labels: Sequence[str]) -> None:
+    """Label the groups on the x axis; names that do not fit side by side are turned."""
+    lines = [line for label in labels for line in label.split("\n")]
+    turned = len(labels) > 6 or max(map(len, lines), default=0) * len(labels) > 40
+    words = [label.replace("\n", ", ") if turned else label for label in labels]
+    ax.set_xticks(range(len(labels)), words, fontsize=TEXT, rotation=90 if turned else 0)
 
 
 def _luminance(color: str) -> float:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from cytof._check import has_columns, nearest
 from cytof.errors import UsageError
 from cytof.plot._composition import _as_given, _short
-from cytof.plot._style import TEXT, _axes, _plain, colors, style
+from cytof.plot._style import TEXT, _axes, _group_ticks, _plain, brief, colors, style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 __all__ = ["violins"]
+
+_DOTS = 10  # a group of fewer cells is drawn as its cells: a smooth body would claim more than is known
 
 
 def violins(
@@ -46,7 +48,8 @@ def violins(
 
     Returns
     -------
-    Axes; a filled body a group (a group of one value is a line), tick labels ``<group>`` and ``n=...``.
+    Axes; a filled body a group (equal values: a line; fewer than 10 cells: dots), tick labels ``<group>`` and
+    ``n=...``.
 
     Raises
     ------
@@ -74,21 +77,25 @@ def violins(
     with style():
         ax = _axes(ax)
         spread = known.groupby(x)["value"].transform(lambda v: v.max() - v.min())
-        bodies = known[spread > 1e-6]
+        dots = known["n"] < _DOTS
+        bodies = known[(spread > 1e-6) & ~dots]
         if len(bodies):
             seaborn.violinplot(
                 bodies, x=x, y="value", order=groups, hue=x, hue_order=groups, palette=dict(palette), inner=None,
                 cut=0, density_norm="width", linewidth=0.4, linecolor="0.25", saturation=1, width=0.86, gridsize=80,
                 legend=False, ax=ax,
             )  # fmt: skip
+        few = known[dots]
+        place = few[x].map({g: i for i, g in enumerate(groups)})
+        ax.plot(place, few["value"], "o", color="0.25", markersize=2.2, markeredgewidth=0)
         _medians(ax, known, x, groups)
         _plain(ax)
         n = table.drop_duplicates(x).set_index(x)["n"]
-        ax.set_xticks(range(len(groups)), [f"{g}\nn={_short(int(n.get(g, 0)))}" for g in groups], fontsize=TEXT)
+        _group_ticks(ax, [f"{brief(g)}\nn={_short(int(n.get(g, 0)))}" for g in groups])
         ax.set_xlim(-0.6, len(groups) - 0.4)
         ax.set_ylim(*_limits(every["value"].dropna()))
         ax.set_xlabel("")
-        ax.set_ylabel(marker, fontsize=TEXT + 1)
+        ax.set_ylabel(brief(marker), fontsize=TEXT + 1)
         words = _verdict(tests, marker, subset)
         if words:
             ax.set_title(words, fontsize=TEXT)
@@ -144,4 +151,5 @@ def _verdict(tests: pd.DataFrame | None, marker: str, subset: str | None) -> str
     if p != p:
         return "not tested"
     sign, effect = ("δ", row["cliffs_delta"]) if "cliffs_delta" in rows else ("Δ", row["estimate"])
-    return f"{'p < 0.001' if p < 0.001 else f'p = {p:.2g}'}, {sign} = {effect:+.2f}"
+    size = f"{effect:+.2f}" if abs(effect) >= 0.005 else "0.00"
+    return f"{'p < 0.001' if p < 0.001 else f'p = {p:.2g}'}, {sign} = {size}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cytof._check import has_columns
 from cytof.plot._composition import _short
 from cytof.plot._map import key
-from cytof.plot._style import TEXT, _axes, _plain, colors, style
+from cytof.plot._style import TEXT, _axes, _plain, brief, colors, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def waterfall(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                     if share == share:
                         ax.text(share + 1, place, _short(int(n)), va="center", fontsize=TEXT - 1 + (len(samples) < 5))
         _plain(ax)
-        ax.set_yticks(range(len(steps)), steps, fontsize=TEXT)
+        ax.set_yticks(range(len(steps)), [brief(s, 24) for s in steps], fontsize=TEXT)
         ax.set_ylim(len(steps) - 0.5, -0.5)
         ax.set_xlim(0, 118)
         ax.set_xticks([0, 25, 50, 75, 100])

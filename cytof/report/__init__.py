@@ -4,8 +4,9 @@
 """
 
 from cytof.report._figures import Drawn, figures, save
+from cytof.report._gates import gate_views
 from cytof.report._methods import methods_text
 from cytof.report._tables import Settings, StudyTables, study_tables
 from cytof.report._write import write
 
-__all__ = ["Drawn", "Settings", "StudyTables", "figures", "methods_text", "save", "study_tables", "write"]
+__all__ = ["Drawn", "Settings", "StudyTables", "figures", "gate_views", "methods_text", "save", "study_tables", "write"]

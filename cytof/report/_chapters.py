@@ -10,6 +10,7 @@ import pandas as pd
 from cytof.keys import UNS, Obs
 from cytof.report._html import Chapter, Item, figure_item, table_item
 from cytof.report._legends import steps_of
+from cytof.report._tables import flags, line_thresholds
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -56,17 +57,18 @@ def chapters(
     found = [
         Chapter(
             "summary", "Summary", answer=answer(made), cards=_cards(adata, made), texts=_arms_words(made),
-            worries=worries(adata, made, drawn, (provenance or {}).get("failed", {})), items=_pick(figures, "persistence"),
+            worries=worries(adata, made, drawn, (provenance or {}).get("failed", {})),
+            items=_pick(figures, "persistence"),
         ),
         Chapter("quality", "Quality of the samples", items=[
             *_table("Samples", _per_sample(adata, waterfall), flag="worries"),
             *_table("Warnings and notes", home.get("warnings"), folded=True),
             *_pick(figures, "waterfall"), *_table("Events left", waterfall, folded=True)]),
         Chapter("gates", "Gates and thresholds", items=[
-            *_pick(figures, "thresholds"), *[figures[n] for n in figures if n.startswith("gate_")],
+            *_pick(figures, "thresholds"), *[figures[n] for n in figures if n.startswith("gates_")],
             *_table("Events in each gate", _wide_counts(home.get("counts"), made)),
-            *_table("Thresholds", _without(home.get("thresholds"), "region"), flag="flag", folded=True),
-            *_table("Events in each gate, percent of parent", home.get("counts"), flag="flag", folded=True),
+            *_table("Thresholds", line_thresholds(adata), flag="flag", folded=True),
+            *_table("Events in each gate, percent of parent", home.get("counts"), folded=True),
             *_table("Blanks of the CAR gate", home.get("blanks"), folded=True)]),
         Chapter("clusters", "Clusters", items=[
             *_pick(figures, "figure4a"), *_table("Profile of the clusters", made.tables.get("profile"), folded=True)]),
@@ -77,8 +79,10 @@ def chapters(
             *_table("Clusters of each subset", made.tables.get("make_up"), folded=True),
             *_table("Clusters of each sample", made.tables.get("clusters"), folded=True)]),
         Chapter("comparisons", "Comparisons", items=[
-            *_pick(figures, "figure4d"), *_table("Tests over the visits", made.tables.get("violins_tests"), folded=True),
-            *_pick(figures, "figure4e"), *_table("Tests of CAR T against host T", made.tables.get("arms_tests"), folded=True)]),
+            *_pick(figures, "figure4d"),
+            *_table("Tests over the visits", made.tables.get("violins_tests"), folded=True),
+            *_pick(figures, "figure4e"),
+            *_table("Tests of CAR T against host T", made.tables.get("arms_tests"), folded=True)]),
         Chapter("methods", "Methods", texts=methods),
         Chapter("provenance", "Provenance", items=_provenance(adata, provenance or {})),
     ]  # fmt: skip
@@ -98,10 +102,6 @@ def _table(title: str, table: pd.DataFrame | None, *, flag: str | None = None, f
     return [table_item(title, table, folded=folded, flag=flag, percent=[c for c in _SHARES if c in table])]
 
 
-def _without(table: pd.DataFrame | None, column: str) -> pd.DataFrame | None:
-    return None if table is None else table.drop(columns=column, errors="ignore")
-
-
 def _percent(share: float) -> str:
     return "n/a" if share != share else f"{share * 100:.3g} %"
 
@@ -114,8 +114,8 @@ def answer(made: StudyTables) -> str:
     >>> import anndata, numpy as np
     >>> from cytof.report._tables import study_tables
     >>> cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"]}, index=["1"]))
-    >>> answer(study_tables(cells))
-    'The share of cells could not be computed: no gate counts in adata.uns[\\'cytof\\'][\\'counts\\'].'
+    >>> answer(study_tables(cells)).split(":")[0]
+    'The share of cells could not be computed'
     """
     scope, table = made.scope, made.tables.get("persistence")
     if table is None:
@@ -153,8 +153,8 @@ def _subset_words(made: StudyTables) -> str:
 def _cards(adata: AnnData, made: StudyTables) -> list[dict[str, str]]:
     scope = made.scope
     cards = [
-        {"value": f"{len(scope.samples):,}", "name": "samples"},
-        {"value": f"{len(scope.patients):,}" if scope.patients else "1", "name": "patients"},
+        {"value": f"{len(scope.samples):,}", "name": _plural(len(scope.samples), "sample")},
+        {"value": f"{len(scope.patients) or 1:,}", "name": _plural(len(scope.patients) or 1, "patient")},
         {"value": f"{scope.cells.n_obs:,}", "name": scope.name},
     ]
     table = made.tables.get("persistence")
@@ -166,6 +166,10 @@ def _cards(adata: AnnData, made: StudyTables) -> list[dict[str, str]]:
     if "profile" in made.tables:
         cards.append({"value": str(made.tables["profile"]["cluster"].nunique()), "name": "clusters"})
     return cards
+
+
+def _plural(n: int, word: str) -> str:
+    return word if n == 1 else f"{word}s"
 
 
 def _arms_words(made: StudyTables) -> list[str]:
@@ -201,27 +205,38 @@ def worries(adata: AnnData, made: StudyTables, drawn: Sequence[Drawn], failed: M
                 found.append(f"CAR T cells {row.call} in {row.sample_id}: {int(row.n):,} cells in the gate, "
                              f"{row.false_expected:.1f} expected by chance.")  # fmt: skip
             elif row.false_expected == row.false_expected and row.n and row.false_expected > 0.2 * row.n:
-                found.append(f"{row.sample_id}: {row.false_expected:.0f} of the {int(row.n):,} cells in the CAR gate are "
-                             "expected there by chance.")  # fmt: skip
-    for name, word in (("thresholds", "Threshold"), ("counts", "Gate")):
-        flagged = home.get(name)
-        if flagged is None or "flag" not in flagged:
-            continue
-        flagged = flagged[flagged["flag"].fillna("").astype(str).str.strip() != ""].astype({"sample_id": str})
-        flagged = flagged.drop_duplicates(["gate", "flag", "sample_id"])
+                found.append(f"{row.sample_id}: {row.false_expected:.0f} of the {int(row.n):,} cells in the CAR gate "
+                             "are expected there by chance.")  # fmt: skip
+    for word, flagged in (("Threshold of", line_thresholds(adata)), ("Gate", _gate_flags(home))):
+        flagged = flagged.assign(flag=flags(flagged)).astype({"sample_id": str})
+        flagged = flagged[flagged["flag"] != ""].drop_duplicates(["gate", "flag", "sample_id"])
         for (gate, flag), rows in flagged.groupby(["gate", "flag"], sort=False, observed=True):
-            short = "/".join(str(gate).split("/")[-2:])
-            found.append(f"{word} {short}: {flag} ({_names(rows['sample_id'])}).")
+            found.append(f"{word} {gate}: {flag} ({_names(rows['sample_id'])}).")
     warned = home.get("warnings")
     if warned is not None and len(warned):
-        grave = warned[warned["level"].astype(str) == "warning"]
+        grave = warned[(warned["level"].astype(str) == "warning") & ~_said_by_flag(warned)]
         for (what, done), rows in grave.groupby(["found", "done"], sort=False, observed=True):
-            found.append(f"{_names(rows['sample_id'].astype(str))}: {what}; {done}.")
+            place = f" ({rows['where'].iloc[0]})" if len(rows) == 1 else ""
+            found.append(f"{_names(rows['sample_id'].astype(str))}{place}: {what}; {done}.")
     tests = made.tables.get("violins_tests")
     if tests is not None and (tests["unit"] == "cell").any() and len(made.scope.patients) > 1:
         found.append("The tests take the cell as the unit though there are several patients.")
     found += [f"{d.title} is not drawn: {d.skipped}." for d in drawn if d.skipped and d.name.startswith("figure4")]
     return found
+
+
+def _gate_flags(home: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the gates that hold nothing; an empty CD4/CD8 subset is a result, other flags are those of thresholds."""
+    table = home.get("counts")
+    if table is None or "flag" not in table:
+        return pd.DataFrame(columns=["sample_id", "gate", "flag"])
+    last = table["gate"].astype(str).str.rsplit("/").str[-1]
+    return table[(flags(table) == "empty") & ~last.isin(["CD4", "CD8", "DN", "DP"])].assign(gate=last)
+
+
+def _said_by_flag(warned: pd.DataFrame) -> pd.Series:
+    """Tell which warnings repeat the flag of a threshold."""
+    return warned["found"].astype(str).str.match(r"threshold [-\d.]+ on ")
 
 
 def _names(samples: pd.Series) -> str:
@@ -248,20 +263,19 @@ def _per_sample(adata: AnnData, waterfall: pd.DataFrame | None) -> pd.DataFrame:
         rows = warned[warned["level"].astype(str) == level] if warned is not None and len(warned) else None
         each = rows["sample_id"].astype(str).value_counts() if rows is not None else pd.Series(dtype=int)
         table[f"{level}s"] = names.map(each).fillna(0).astype(int).to_numpy()
-    table["worries"] = [_sample_worries(home, n) for n in names]
+    thresholds = line_thresholds(adata)
+    table["worries"] = [_sample_worries(home, thresholds, n) for n in names]
     return table
 
 
-def _sample_worries(home: Mapping[str, Any], sample: str) -> str:
+def _sample_worries(home: Mapping[str, Any], thresholds: pd.DataFrame, sample: str) -> str:
     said = []
     warned = home.get("warnings")
     if warned is not None and len(warned):
         here = warned[(warned["sample_id"].astype(str) == sample) & (warned["level"].astype(str) == "warning")]
-        said += [f"{r.found}; {r.done}" for r in here.itertuples()]
-    thresholds = home.get("thresholds")
-    if thresholds is not None and "flag" in thresholds:
-        here = thresholds[(thresholds["sample_id"].astype(str) == sample) & (thresholds["flag"].fillna("") != "")]
-        said += [f"{str(r.gate).rsplit('/', 1)[-1]}: {r.flag}" for r in here.itertuples()]
+        said += [f"{r.found}; {r.done}" for r in here[~_said_by_flag(here)].itertuples()]
+    here = thresholds[(thresholds["sample_id"].astype(str) == sample) & (thresholds["flag"] != "")]
+    said += [f"{r.gate}: {r.flag}" for r in here.itertuples()]
     return " · ".join(dict.fromkeys(said))
 
 
@@ -274,7 +288,7 @@ def _wide_counts(counts: pd.DataFrame | None, made: StudyTables) -> pd.DataFrame
     order = [s for s in made.scope.samples if s in wide] or list(wide)
     wide = wide[order].reset_index()
     depth = wide["gate"].str.count("/")
-    wide["gate"] = ["\u2003" * d + g.rsplit("/", 1)[-1] for d, g in zip(depth, wide["gate"], strict=True)]
+    wide["gate"] = ["\u00a0" * 3 * d + g.rsplit("/", 1)[-1] for d, g in zip(depth, wide["gate"], strict=True)]
     return wide.rename_axis(None, axis=1)
 
 

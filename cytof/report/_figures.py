@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof import plot
 from cytof.io import write_table
 from cytof.provenance import atomic
 from cytof.report import _panels
+from cytof.report._gates import gate_page, page_height
 from cytof.report._legends import legend
-from cytof.report._tables import Settings, StudyTables, study_tables
+from cytof.report._tables import Settings, StudyTables, line_thresholds, study_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,7 @@ _TITLES = {
     "D": "Markers of {name} over the visits",
     "E": "CAR T against host T cells at the last visit",
 }
+_PAGES = 12  # gate pages of at most so many samples
 _NEEDS = {
     "A": ("profile",),
     "B": ("map", "profile"),
@@ -63,7 +66,7 @@ _CSV = {
 
 def figures(
     adata: AnnData, out: str | Path, *, settings: Settings | None = None, made: StudyTables | None = None,
-    waterfall: pd.DataFrame | None = None,
+    waterfall: pd.DataFrame | None = None, views: pd.DataFrame | None = None,
 ) -> list[Drawn]:  # fmt: skip
     """Draw and write the whole set into a folder.
 
@@ -79,6 +82,8 @@ def figures(
         Tables, where they are made already (:func:`cytof.report.study_tables`).
     waterfall
         Events left after each cleaning step of each sample (:func:`cytof.clean.waterfall`), for its figure.
+    views
+        Binned events of every gate (:func:`cytof.report.gate_views` of each sample), for a page a sample.
 
     Returns
     -------
@@ -108,6 +113,8 @@ def figures(
     drawn = [_letter(letter, adata, made, settings, out) for letter in _panels.PANELS]
     drawn.append(_combined(drawn, out))
     drawn += _others(adata, made, settings, out, waterfall)
+    if views is not None and len(views):
+        drawn += _gate_pages(views, made, out)
     with atomic(out / "legends.md") as part:
         part.write_text(_legends_text(drawn), encoding="utf-8")
     return drawn
@@ -115,16 +122,19 @@ def figures(
 
 def _height(letter: str, made: StudyTables) -> float:
     """Return the height of a panel in mm."""
-    tables = made.tables
+    tables, names = made.tables, [*made.scope.visits, *made.scope.samples]
+    turned = 22.0 if max(map(len, names), default=0) * len(made.scope.samples) > 40 else 0.0  # labels stand upright
     if letter == "A":
         longest = max(len(str(m)) for m in tables["profile"]["marker"])
-        return 20.0 + 5.0 * tables["profile"]["cluster"].nunique() + min(longest, 24) * 1.2
+        return 20.0 + 5.0 * tables["profile"]["cluster"].nunique() + min(longest, 18) * 1.2
     if letter == "B":
-        n = len(made.scope.visits)
-        return 8.0 + 44.0 * -(-n // min(n, 4))
+        n, table = len(made.scope.visits), tables["map"]
+        wide, tall = (max(float(table[c].max() - table[c].min()), 1e-6) for c in ("x", "y"))
+        columns = min(n, 4)
+        return 4.0 + -(-n // columns) * (7.0 + min(160.0 / columns, 80.0) * min(max(tall / wide, 0.5), 1.5))
     if letter == "D":
-        return 18.0 + 21.0 * tables["violins"]["marker"].nunique()
-    return {"C": 62.0, "E": 48.0}[letter]
+        return 18.0 + 21.0 * tables["violins"]["marker"].nunique() + turned
+    return {"C": 62.0 + turned, "E": 48.0}[letter]
 
 
 def _reason(letter: str, made: StudyTables) -> str:
@@ -181,15 +191,15 @@ def _others(
     tables = dict(made.tables)
     if waterfall is not None and len(waterfall):
         tables["waterfall"] = waterfall
-    thresholds = _line_thresholds(adata)
-    if thresholds is not None:
+    thresholds = line_thresholds(adata)
+    if len(thresholds):
         tables["thresholds"] = thresholds
     n_markers = tables["markers_map"].shape[1] - 3 if "markers_map" in tables else 0
     plans: list[tuple[str, str, str, tuple[float, float], Callable[[FigureBase], object]]] = [
         ("persistence", "persistence", f"Share of {made.scope.name} over time", (plot.SINGLE, 62.0),
          lambda f: _panels.persistence(f, made, settings)),
         ("map_markers", "markers_map", f"Map of {made.scope.name} coloured by marker",
-         (plot.DOUBLE, 6.0 + 30.0 * -(-n_markers // 6)), lambda f: _panels.marker_maps(f, made, settings)),
+         (plot.DOUBLE, _panels.marker_maps_height(n_markers)), lambda f: _panels.marker_maps(f, made, settings)),
         ("waterfall", "waterfall", "Events left after each cleaning step",
          (plot.DOUBLE, _tall(tables, "waterfall", "step")),
          lambda f: plot.waterfall(tables["waterfall"], ax=f.subplots())),
@@ -201,10 +211,29 @@ def _others(
         if table not in tables:
             drawn.append(Drawn(name, title, skipped=made.missing.get(table, "there is no table for it")))
             continue
-        files = save(_sheet(*size, fill), out / name)
+        layout = None if name == "map_markers" else "constrained"
+        files = save(_sheet(*size, fill, layout=layout), out / name)
         files.append(out / f"{name}.csv")
         write_table(files[-1], tables[table])
         drawn.append(Drawn(name, title, legend(table, adata, made, settings), tuple(files)))
+    return drawn
+
+
+def _gate_pages(views: pd.DataFrame, made: StudyTables, out: Path) -> list[Drawn]:
+    """Draw the gates of each sample on a page; of many samples, the first twelve."""
+    present = set(views["sample_id"].astype(str))
+    drawn = []
+    for place, sample in enumerate([s for s in made.scope.samples if s in present][:_PAGES], 1):
+        here = views[views["sample_id"].astype(str) == sample]
+        name, fill = f"gates_{place}", partial(gate_page, views=here)
+        files = save(_sheet(plot.DOUBLE, page_height(here), fill, layout=None), out / name, formats=("png",))
+        files.append(out / f"{name}.csv")
+        write_table(files[-1], here)
+        said = (
+            "Parent population of each gate on the gate's channels (arcsinh scale): blue, events inside; line, "
+            "threshold with its interval; percent of the parent. Two channels: log density and outlines."
+        )
+        drawn.append(Drawn(name, f"Gates of {sample}", said, tuple(files)))
     return drawn
 
 
@@ -217,28 +246,17 @@ def _tall(tables: dict[str, pd.DataFrame], name: str, rows: str) -> float:
     return 14.0 + table[rows].nunique() * min(2.5 + 1.8 * samples, 16.0)
 
 
-def _line_thresholds(adata: AnnData) -> pd.DataFrame | None:
-    """Return the thresholds that are one number on one channel."""
-    from cytof.keys import UNS
-
-    table = adata.uns.get(UNS, {}).get("thresholds")
-    if table is None or not len(table) or "value" not in table:
-        return None
-    table = table[table["value"].astype(float).notna()]
-    return table if len(table) else None
-
-
-def _sheet(width: float, height: float, fill: Callable[[FigureBase], object]) -> Figure:
-    """Return a figure of this size in mm, filled."""
+def _sheet(width: float, height: float, fill: Callable[[FigureBase], object], *, layout: Any = "constrained") -> Figure:
+    """Return a figure of this size in mm, filled; grids of many alike panels lay themselves out (``layout=None``)."""
     from matplotlib.figure import Figure
 
     with plot.style():
-        figure = Figure(figsize=plot.millimetres(width, height), dpi=300, layout="constrained")
+        figure = Figure(figsize=plot.millimetres(width, height), dpi=300, layout=layout)
         fill(figure)
     return figure
 
 
-def save(figure: Figure, stem: str | Path) -> list[Path]:
+def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "png")) -> list[Path]:
     """Write a figure as ``<stem>.pdf`` (fonts embedded, Type 42) and ``<stem>.png`` (300 dpi), without dates.
 
     Parameters
@@ -247,10 +265,12 @@ def save(figure: Figure, stem: str | Path) -> list[Path]:
         Figure, of the resolution its picture shall have; its layout is held from here on.
     stem
         Path without the ending.
+    formats
+        Of ``pdf png``.
 
     Returns
     -------
-    The two paths.
+    The paths, in order of ``formats``.
 
     Raises
     ------
@@ -266,16 +286,22 @@ def save(figure: Figure, stem: str | Path) -> list[Path]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
-    stem = Path(stem)
-    picture, document = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf"))
     # one drawing a file: the canvases are called without Figure.savefig, which draws twice when there is a layout
-    with plot.style():
-        with atomic(picture) as part:
-            FigureCanvasAgg(figure).print_png(part, metadata={"Software": None})
+    def picture(part: Path) -> None:
+        FigureCanvasAgg(figure).print_png(part, metadata={"Software": None})
         figure.set_layout_engine("none")
-        with atomic(document) as part:
-            FigureCanvasPdf(figure).print_pdf(part, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
-    return [document, picture]
+
+    def document(part: Path) -> None:
+        FigureCanvasPdf(figure).print_pdf(part, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
+
+    stem = Path(stem)
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in formats}
+    with plot.style():
+        for kind, write in (("png", picture), ("pdf", document)):
+            if kind in paths:
+                with atomic(paths[kind]) as part:
+                    write(part)
+    return list(paths.values())
 
 
 def _legends_text(drawn: Sequence[Drawn]) -> str:

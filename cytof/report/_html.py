@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Chapter", "Item", "as_table", "figure_item", "page", "table_item"]
 
 _PIXELS = 1500  # width of a picture in the page; the 300 dpi file lies beside it
+_WIDTH = 1080  # CSS pixels of a figure of two columns
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def page(study_name: str, subtitle: str, chapters: Sequence[Chapter], footer: st
     )  # fmt: skip
     return environment.get_template("report.html").render(
         study_name=study_name, subtitle=subtitle, chapters=chapters, footer=footer, policy=policy,
-        css=Markup(css), js=Markup(js),  # noqa: S704 - our own files, not a study's
+        css=Markup(css), js=Markup(js),
     )  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def figure_item(drawn: Drawn) -> Item:
     data, width, height = _picture(drawn.png) if drawn.png else ("", 0, 0)
     figure = {
         "id": drawn.name, "title": drawn.title, "legend": drawn.legend, "skipped": drawn.skipped, "data": data,
-        "width": width, "height": height, "wide": width >= _PIXELS, "files": ", ".join(p.name for p in drawn.files),
+        "width": width, "height": height, "wide": width >= _WIDTH, "files": ", ".join(p.name for p in drawn.files),
     }  # fmt: skip
     return Item(drawn.title, figure=figure)
 
@@ -101,14 +102,17 @@ def _picture(path: Path) -> tuple[str, int, int]:
     """Return a PNG as base64 of a smaller one, with its size in CSS pixels."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        image = image.convert("RGB")
-    scale = min(1.0, _PIXELS / image.width)
-    if scale < 1.0:
-        image = image.resize((_PIXELS, round(image.height * scale)), Image.Resampling.LANCZOS)
-    small, out = image.quantize(256, dither=Image.Dither.NONE), io.BytesIO()
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    full = image.width
+    if full > _PIXELS:
+        image = image.resize((_PIXELS, round(image.height * _PIXELS / full)), Image.Resampling.HAMMING)
+    width = min(_WIDTH, round(full / 2))  # two columns at 300 dpi: 2161
+    sample = image.resize((max(image.width // 4, 1), max(image.height // 4, 1)), Image.Resampling.NEAREST)
+    palette = sample.quantize(256, dither=Image.Dither.NONE)  # of a sixteenth of the pixels: ten times as fast
+    small, out = image.quantize(palette=palette, dither=Image.Dither.NONE), io.BytesIO()
     small.save(out, format="PNG", optimize=False)
-    return base64.b64encode(out.getvalue()).decode(), image.width, image.height
+    return base64.b64encode(out.getvalue()).decode(), width, round(width * image.height / image.width)
 
 
 def table_item(
@@ -157,7 +161,7 @@ def _text(value: Any) -> str:
 
 def _cell(value: Any, is_number: bool, percent: bool) -> dict[str, Any]:
     if not is_number or value is None or value != value:
-        return {"text": _text(value), "value": None}
+        return {"text": _text(value), "value": None, "long": len(_text(value)) > 40}
     number = float(value) * (100 if percent else 1)
     if percent:
         text = f"{number:.3g}" if abs(number) < 99.95 else f"{number:.0f}"
@@ -165,4 +169,4 @@ def _cell(value: Any, is_number: bool, percent: bool) -> dict[str, Any]:
         text = f"{int(number):,}"
     else:
         text = f"{number:.2e}" if 0 < abs(number) < 1e-3 else f"{number:.3g}" if abs(number) < 1e4 else f"{number:,.0f}"
-    return {"text": text, "value": repr(float(value))}
+    return {"text": text, "value": repr(float(value)), "long": False}

@@ -137,7 +137,8 @@ def _map(adata: AnnData, made: StudyTables, settings: Settings) -> str:
     counts = ", ".join(f"{v}: {int(each.get(v, 0)):,}" for v in made.scope.visits)
     return (
         f"t-SNE map{said} of {made.scope.name}, one panel a visit on shared axes, coloured by "
-        f"{_method(adata, settings)} cluster; cells of all visits in grey. {_who(made, len(table))} on the map ({counts})."
+        f"{_method(adata, settings)} cluster; "
+        f"cells of all visits in grey. {_who(made, len(table))} on the map ({counts})."
     )
 
 
@@ -175,7 +176,8 @@ def _over_time(adata: AnnData, made: StudyTables, settings: Settings) -> str:
     return (
         f"Expression (arcsinh of counts / 5) of {', '.join(table['marker'].drop_duplicates())} in "
         f"{', '.join(subsets)} {made.scope.name} over the visits; line: median; violins of up to 1,000 quantiles "
-        f"of all cells. {_test_words(made, 'violins_tests')}{_who(made, n)}.{_left_out(made, 'violins')}"
+        f"of all cells, dots for groups of fewer than 10 cells. {_test_words(made, 'violins_tests')}"
+        f"{_who(made, n)}.{_left_out(made, 'violins')}"
     )
 
 

@@ -118,7 +118,7 @@ def _gating(steps: Mapping[str, Any], home: Mapping[str, Any], cite: Any) -> str
     methods = sorted({str(m) for m in thresholds["method"].dropna()} - {"", "boolean"})
     counts = home.get("counts")
     deepest = max(counts["gate"].astype(str), key=lambda g: g.count("/")) if counts is not None and len(counts) else ""
-    path = " > ".join(p for p in deepest.split("/")[:-1]) if deepest.count("/") else deepest
+    path = " > ".join(deepest.split("/")[:-1] or [deepest])
     return (
         f"{said}Populations were gated with a template in the words of openCyto {cite('openCyto')}, along {path}; "
         f"thresholds were placed from the data of all samples ({', '.join(methods)}) and then applied to each file."
@@ -145,10 +145,10 @@ def _clusters(steps: Mapping[str, Any], home: Mapping[str, Any], cite: Any) -> s
         grid = " x ".join(map(str, p.get("grid", [])))
         said = [f"self-organising map of {grid} nodes"] if grid else []
         said += [f"{p['rlen']} passes over the data"] if "rlen" in p else []
-        said += (
-            [f"{p['n_clusters']} metaclusters by consensus clustering {cite('consensus')}"] if "n_clusters" in p else []
-        )
-        parts.append(f"Cells were clustered with FlowSOM {cite('flowsom')}{on}: {', '.join([*said, *_seed(p)])}.")
+        method = cite("flowsom")  # before the consensus: references are numbered as they appear
+        if "n_clusters" in p:
+            said.append(f"{p['n_clusters']} metaclusters by consensus clustering {cite('consensus')}")
+        parts.append(f"Cells were clustered with FlowSOM {method}{on}: {', '.join([*said, *_seed(p)])}.")
     if "phenograph" in steps:
         p = steps["phenograph"]
         said = [f"{p['k']} nearest neighbours"] if "k" in p else []
@@ -184,7 +184,8 @@ def _tests(made: StudyTables, cite: Any) -> str:
                 "The unit of these tests is the cell; they describe these samples and no population of patients."
             )
         parts.append(
-            f"Effect sizes are Cliff's delta {cite('delta')}; q values are adjusted over all tests of a table {cite('bh')}."
+            f"Effect sizes are Cliff's delta {cite('delta')}; "
+            f"q values are adjusted over all tests of a table {cite('bh')}."
         )
     return " ".join(parts)
 

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from cytof.report._tables import Settings, StudyTables
 
-__all__ = ["PANELS", "heatmap", "host", "make_up", "marker_maps", "over_time", "persistence", "visit_maps"]
+__all__ = [
+    "PANELS",
+    "heatmap",
+    "host",
+    "make_up",
+    "marker_maps",
+    "marker_maps_height",
+    "over_time",
+    "persistence",
+    "visit_maps",
+]
 
 
 def heatmap(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
@@ -71,8 +81,6 @@ def make_up(figure: FigureBase, made: StudyTables, settings: Settings) -> list[A
     axes = figure.subplots(1, len(drawn), squeeze=False)[0]
     for ax, (title, draw) in zip(axes, drawn, strict=True):
         draw(ax).set_title(title, fontsize=plot.TEXT + 1)
-        if len(ax.get_xticks()) > 6:
-            ax.tick_params(axis="x", labelrotation=90)
     for ax in axes[:-1]:
         if drawn[-1][0].startswith("clusters") and ax.get_title().startswith("clusters"):
             ax.get_legend().remove()  # the last one has the same clusters
@@ -121,27 +129,51 @@ def host(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes
     return list(axes)
 
 
+_ROW, _HEAD = 30.0, 5.0  # mm of a row of marker maps, and of its title
+
+
+def marker_maps_height(n: int) -> float:
+    """Return the height in mm of maps of n markers.
+
+    Examples
+    --------
+    >>> marker_maps_height(7)
+    60.0
+    """
+    return _ROW * -(-n // 6)
+
+
 def marker_maps(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
-    """Supplement: the map once for each marker."""
+    """Supplement: the map once for each marker; lays itself out, as all panels are alike."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     table = made.tables["markers_map"]
     markers = [c for c in table.columns if c not in ("cell", "x", "y")]
-    columns = min(6, len(markers))
-    rows = -(-len(markers) // columns)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    rows, columns = -(-len(markers) // 6), 6
+    tall = marker_maps_height(len(markers))
+    gap = _HEAD / (_ROW - _HEAD)
+    room = {
+        "left": 0.005,
+        "right": 0.93,
+        "bottom": 1.0 / tall,
+        "top": 1.0 - _HEAD / tall,
+        "wspace": 0.06,
+        "hspace": gap,
+    }
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=room).ravel()
     for ax, marker in zip(grid, markers, strict=False):
         part = table[["x", "y", marker]].copy()
         part.attrs["range"] = (0.0, 1.0)
         plot.map(part, color=marker, size=0.9, legend=False, ax=ax)
-        ax.set_title(marker, fontsize=plot.TEXT)
+        ax.set_title(plot.brief(marker), fontsize=plot.TEXT)
         ax.set_xlabel("")
         ax.set_ylabel("")
     for ax in grid[len(markers) :]:
         ax.set_visible(False)
     scale = ScalarMappable(Normalize(0, 1), "viridis")
-    bar = figure.colorbar(scale, ax=list(grid), shrink=0.3, aspect=20, pad=0.01, ticks=[0, 1])
+    side = figure.add_axes((0.94, 0.5 - min(12.0 / tall, 0.4), 0.01, min(24.0 / tall, 0.8)))
+    bar = figure.colorbar(scale, cax=side, ticks=[0, 1])
     bar.ax.set_yticklabels(["low", "high"], fontsize=plot.TEXT)
     bar.outline.set_linewidth(0.5)
     return list(grid[: len(markers)])

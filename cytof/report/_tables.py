@@ -10,7 +10,7 @@ import numpy as np
 
 from cytof import compare, track
 from cytof.errors import CytofError
-from cytof.keys import OBSM, UNS, Obs
+from cytof.keys import OBSM, UNS, Obs, Var
 from cytof.plot import in_order
 from cytof.track._cells import default_markers, levels
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["Scope", "Settings", "StudyTables", "scope_of", "study_tables"]
+__all__ = ["Scope", "Settings", "StudyTables", "flags", "line_thresholds", "scope_of", "study_tables"]
 
 ARMS = {"CAR+": "CAR T", "CAR-": "Host T"}
 
@@ -111,6 +111,52 @@ def _kept_gate(adata: AnnData) -> str:
             break
         common.append(parts[0])
     return "/".join(common) or "root"
+
+
+def flags(table: pd.DataFrame) -> pd.Series:
+    """Return the column ``flag`` as text, empty where nothing is flagged (``ok`` or missing).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> flags(pd.DataFrame({"flag": ["ok", None, "shallow valley"]})).tolist()
+    ['', '', 'shallow valley']
+    """
+    found = table["flag"].astype(object).where(table["flag"].notna(), "").astype(str).str.strip()
+    return found.where(found != "ok", "")
+
+
+def line_thresholds(adata: AnnData) -> pd.DataFrame:
+    """Return the thresholds that are one number on one channel, each once, by gate or, in quadrants, by antigen.
+
+    Returns
+    -------
+    DataFrame ``sample_id gate antigen channel method value low high flag``; ``gate`` is the gate's last name, for gates
+    on two channels the antigen's, and quadrants that share a threshold share a row.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> cells = anndata.AnnData(np.zeros((1, 1), np.float32))
+    >>> line_thresholds(cells).empty
+    True
+    """
+    import pandas as pd
+
+    columns = ["sample_id", "gate", "antigen", "channel", "method", "value", "low", "high", "flag"]
+    table = adata.uns.get(UNS, {}).get("thresholds")
+    if table is None or "value" not in table:
+        return pd.DataFrame(columns=columns)
+    table = table[table["value"].astype(float).notna()].copy()
+    table["flag"] = flags(table)
+    named = dict(zip(adata.var.get(Var.CHANNEL, pd.Series(dtype=str)).astype(str), adata.var_names, strict=False))
+    table["antigen"] = [named.get(str(c), str(c)) for c in table["channel"]]
+    several = table.groupby(["sample_id", "gate"], observed=True)["channel"].transform("nunique") > 1
+    last = table["gate"].astype(str).str.rsplit("/").str[-1]
+    table["gate"] = last.where(~several, table["antigen"])
+    return table.drop_duplicates(["sample_id", "gate", "channel", "value", "low", "high"])[columns].reset_index(
+        drop=True
+    )
 
 
 def study_tables(adata: AnnData, settings: Settings | None = None) -> StudyTables:

@@ -22,7 +22,7 @@ __all__ = ["write"]
 
 def write(
     adata: AnnData, out: str | Path, *, study_name: str, waterfall: pd.DataFrame | None = None,
-    provenance: Mapping[str, Any] | None = None, settings: Settings | None = None,
+    provenance: Mapping[str, Any] | None = None, views: pd.DataFrame | None = None, settings: Settings | None = None,
 ) -> Path:  # fmt: skip
     """Write the figure set, ``report.html`` and ``methods.md`` of a study.
 
@@ -39,6 +39,8 @@ def write(
         Columns ``sample_id step n_left fraction_left`` (:func:`cytof.clean.waterfall` of each sample).
     provenance
         Optional ``inputs`` (sample -> ``file bytes sha256``), ``failed`` (sample -> message), ``versions``.
+    views
+        Binned events of every gate (:func:`gate_views` of each sample), for the gate pages.
     settings
         What the figures show.
 
@@ -48,8 +50,8 @@ def write(
 
     Writes
     ------
-    ``figures/*`` (see :func:`figures`), ``report.html`` (one file, no request to any server), ``methods.md``. Nothing in
-    them depends on the clock: same cells, same bytes.
+    ``figures/*`` (see :func:`figures`), ``report.html`` (one file, no request to any server), ``methods.md``. Nothing
+    in them depends on the clock: same cells, same bytes.
 
     Raises
     ------
@@ -70,14 +72,15 @@ def write(
         places = {s: i for i, s in enumerate(made.scope.samples)}
         waterfall = waterfall.astype({"sample_id": str})
         waterfall = waterfall.sort_values("sample_id", key=lambda s: s.map(places).fillna(len(places)), kind="stable")
-    drawn = figures(adata, out / "figures", settings=settings, made=made, waterfall=waterfall)
+    drawn = figures(adata, out / "figures", settings=settings, made=made, waterfall=waterfall, views=views)
     text, references = paragraphs(adata, made, provenance)
     with atomic(out / "methods.md") as part:
         part.write_text(methods_text(adata, made, study_name=study_name, provenance=provenance), encoding="utf-8")
     said = [*text, *(f"[{i}] {r}" for i, r in enumerate(references, 1))]
     parts = chapters(adata, made, drawn, waterfall=waterfall, provenance=provenance, methods=said)
     scope = made.scope
-    subtitle = f"{len(scope.samples):,} samples, {adata.n_obs:,} cells; analysed: {scope.cells.n_obs:,} {scope.name}"
+    samples = f"{len(scope.samples):,} sample{'s' * (len(scope.samples) != 1)}"
+    subtitle = f"{samples}, {adata.n_obs:,} cells; analysed: {scope.cells.n_obs:,} {scope.name}"
     html = page(study_name, subtitle, parts, "Written by cytof. Figures, tables and methods text lie beside this file.")
     with atomic(out / "report.html") as part:
         part.write_text(html, encoding="utf-8", newline="\n")
