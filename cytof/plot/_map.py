@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-__all__ = ["map", "maps"]
+__all__ = ["key", "map", "maps"]
 
 _BACKGROUND = "#e3e3e3"
 
 
 def map(
     table: pd.DataFrame, *, color: str = "flowsom", palette: Mapping[str, str] | None = None, size: float = 1.2,
-    legend: bool = True, ax: Axes | None = None,
+    legend: bool = True, name: str = "t-SNE", ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Draw cells on a map, coloured by a category or, for a column of numbers, by a marker.
 
@@ -38,6 +38,8 @@ def map(
         Diameter of a point, in points.
     legend
         Draw the legend (or colour bar).
+    name
+        Name of the map, for the axes.
     ax
         Axes to draw in; a new figure of 89 mm when None.
 
@@ -74,13 +76,13 @@ def map(
             _points(ax, table, table[color].astype(str).map(palette).fillna(_BACKGROUND).to_numpy(), size)
             if legend:
                 key(ax, {n: palette[n] for n in names}, title=color, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        _frame(ax)
+        _frame(ax, name)
     return ax
 
 
 def maps(
     table: pd.DataFrame, figure: FigureBase, *, by: str = "timepoint", color: str = "flowsom",
-    palette: Mapping[str, str] | None = None, columns: int | None = None, size: float = 1.2, unit: str = "cells",
+    palette: Mapping[str, str] | None = None, columns: int | None = None, size: float = 1.2, name: str = "t-SNE",
 ) -> np.ndarray:  # fmt: skip
     """Fill a figure with one map per level of ``by``, on shared axes, all cells in grey behind each.
 
@@ -96,8 +98,8 @@ def maps(
         As for :func:`map`.
     columns
         Panels in a row; all in one row up to four when None.
-    unit
-        What n counts, in the panels' titles.
+    name
+        Name of the map, for the axes.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def maps(
         for ax, level in zip(grid, levels, strict=False):
             here = table[table[by].astype(str) == level]
             _points(ax, table, _BACKGROUND, size * 0.7)
-            map(here, color=color, palette=palette, size=size, legend=False, ax=ax)
+            map(here, color=color, palette=palette, size=size, legend=False, name=name, ax=ax)
             ax.set_title(f"{brief(level)} (n = {len(here):,})", fontsize=TEXT + 1)
         for place, ax in enumerate(grid):
             ax.set_visible(place < len(levels))
@@ -165,10 +167,10 @@ def _points(ax: Axes, table: pd.DataFrame, color: Any, size: float, **scale: Any
     return ax.scatter(table["x"], table["y"], c=color, s=size**2, linewidths=0, rasterized=True, **scale)
 
 
-def _frame(ax: Axes) -> None:
+def _frame(ax: Axes, name: str) -> None:
     _plain(ax, ticks=False)
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_xlabel("t-SNE 1", fontsize=TEXT)
-    ax.set_ylabel("t-SNE 2", fontsize=TEXT)
+    ax.set_xlabel(f"{name} 1", fontsize=TEXT)
+    ax.set_ylabel(f"{name} 2", fontsize=TEXT)
     ax.set_aspect("equal", adjustable="box")

@@ -3,9 +3,10 @@
 :func:`write` does all of it; :func:`figures` draws the set alone; :func:`study_tables` makes the tables that both read.
 """
 
-from cytof.report._figures import Drawn, figures, save
+from cytof.report._figures import Drawn, figures
 from cytof.report._gates import gate_views
 from cytof.report._methods import methods_text
+from cytof.report._sheet import save
 from cytof.report._tables import Settings, StudyTables, study_tables
 from cytof.report._write import write
 

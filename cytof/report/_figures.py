@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cytof import plot
 from cytof.io import write_table
@@ -14,14 +14,15 @@ from cytof.provenance import atomic
 from cytof.report import _panels
 from cytof.report._gates import gate_page, page_height
 from cytof.report._legends import legend
+from cytof.report._sheet import save, sheet
 from cytof.report._tables import Settings, StudyTables, line_thresholds, study_tables
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
-    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.figure import FigureBase
 
-__all__ = ["Drawn", "figures", "save"]
+__all__ = ["Drawn", "figures"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def _letter(letter: str, adata: AnnData, made: StudyTables, settings: Settings, 
         _panels.PANELS[letter](figure, made, settings)
         figure.suptitle(letter, x=0.004, ha="left", fontsize=plot.TEXT + 2, fontweight="bold")
 
-    files = save(_sheet(plot.DOUBLE, height, fill), out / name)
+    files = save(sheet(plot.DOUBLE, height, fill), out / name)
     for suffix, table in _CSV[letter].items():
         if table in made.tables:
             files.append(out / f"{name}{suffix}.csv")
@@ -212,7 +213,7 @@ def _others(
             drawn.append(Drawn(name, title, skipped=made.missing.get(table, "there is no table for it")))
             continue
         layout = None if name == "map_markers" else "constrained"
-        files = save(_sheet(*size, fill, layout=layout), out / name)
+        files = save(sheet(*size, fill, layout=layout), out / name)
         files.append(out / f"{name}.csv")
         write_table(files[-1], tables[table])
         drawn.append(Drawn(name, title, legend(table, adata, made, settings), tuple(files)))
@@ -226,7 +227,7 @@ def _gate_pages(views: pd.DataFrame, made: StudyTables, out: Path) -> list[Drawn
     for place, sample in enumerate([s for s in made.scope.samples if s in present][:_PAGES], 1):
         here = views[views["sample_id"].astype(str) == sample]
         name, fill = f"gates_{place}", partial(gate_page, views=here)
-        files = save(_sheet(plot.DOUBLE, page_height(here), fill, layout=None), out / name, formats=("png",))
+        files = save(sheet(plot.DOUBLE, page_height(here), fill, layout=None), out / name, formats=("png",))
         files.append(out / f"{name}.csv")
         write_table(files[-1], here)
         said = (
@@ -244,64 +245,6 @@ def _tall(tables: dict[str, pd.DataFrame], name: str, rows: str) -> float:
     table = tables[name]
     samples = table["sample_id"].nunique() if "sample_id" in table else 1
     return 14.0 + table[rows].nunique() * min(2.5 + 1.8 * samples, 16.0)
-
-
-def _sheet(width: float, height: float, fill: Callable[[FigureBase], object], *, layout: Any = "constrained") -> Figure:
-    """Return a figure of this size in mm, filled; grids of many alike panels lay themselves out (``layout=None``)."""
-    from matplotlib.figure import Figure
-
-    with plot.style():
-        figure = Figure(figsize=plot.millimetres(width, height), dpi=300, layout=layout)
-        fill(figure)
-    return figure
-
-
-def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "png")) -> list[Path]:
-    """Write a figure as ``<stem>.pdf`` (fonts embedded, Type 42) and ``<stem>.png`` (300 dpi), without dates.
-
-    Parameters
-    ----------
-    figure
-        Figure, of the resolution its picture shall have; its layout is held from here on.
-    stem
-        Path without the ending.
-    formats
-        Of ``pdf png``.
-
-    Returns
-    -------
-    The paths, in order of ``formats``.
-
-    Raises
-    ------
-    ResourceError
-        The folder cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile; from matplotlib.figure import Figure
-    >>> [p.name for p in save(Figure(), Path(tempfile.mkdtemp()) / "empty")]
-    ['empty.pdf', 'empty.png']
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
-
-    # one drawing a file: the canvases are called without Figure.savefig, which draws twice when there is a layout
-    def picture(part: Path) -> None:
-        FigureCanvasAgg(figure).print_png(part, metadata={"Software": None})
-        figure.set_layout_engine("none")
-
-    def document(part: Path) -> None:
-        FigureCanvasPdf(figure).print_pdf(part, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
-
-    stem = Path(stem)
-    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in formats}
-    with plot.style():
-        for kind, write in (("png", picture), ("pdf", document)):
-            if kind in paths:
-                with atomic(paths[kind]) as part:
-                    write(part)
-    return list(paths.values())
 
 
 def _legends_text(drawn: Sequence[Drawn]) -> str:

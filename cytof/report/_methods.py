@@ -53,7 +53,7 @@ def paragraphs(
     >>> cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"]}, index=["1"]))
     >>> record(cells, "tsne", {"perplexity": 30}, 3)
     >>> text, references = paragraphs(cells, study_tables(cells))
-    >>> text[2]
+    >>> text[1]
     't-SNE maps were computed with openTSNE (perplexity 30, seed 3) [1, 2].'
     """
     steps, home = steps_of(adata), adata.uns.get(UNS, {})

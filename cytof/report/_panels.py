@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PANELS",
+    "cluster_colors",
     "heatmap",
     "host",
     "make_up",

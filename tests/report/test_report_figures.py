@@ -28,7 +28,7 @@ def drawn_panel(letter: str, made: report.StudyTables) -> Figure:
     def fill(figure: Figure) -> None:
         _panels.PANELS[letter](figure, made, report.Settings())
 
-    figure = _figures._sheet(plot.DOUBLE, _figures._height(letter, made) + 4.0, fill)
+    figure = _figures.sheet(plot.DOUBLE, _figures._height(letter, made) + 4.0, fill)
     with plot.style():
         figure.draw_without_rendering()
     return figure

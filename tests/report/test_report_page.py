@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from cytof import report
-from cytof.report import _chapters, _html
+from cytof.report import _chapters, _html, _worries
 
 EVIL = "<img src=x onerror=alert(1)>\"'</script>"
 
@@ -50,7 +50,7 @@ def test_the_summary_answers_first(html) -> None:
 
 
 def test_worries_list_flags_warnings_and_failures(study, made) -> None:
-    found = _chapters.worries(study, made, [], {"9yr": "9yr.fcs: not an FCS file"})
+    found = _worries.worries(study, made, [], {"9yr": "9yr.fcs: not an FCS file"})
     assert found[0].startswith("Sample 9yr failed")
     assert "Threshold of CAR+: shallow (5yr)." in found
     assert any("5yr (5yr.fcs:$TOT): blank; counted the events." in w for w in found)
@@ -64,7 +64,7 @@ def test_what_is_ok_is_no_worry(study, made) -> None:
     home["counts"] = home["counts"].assign(flag="ok")
     home["warnings"] = home["warnings"].iloc[:0]
     fine.uns["cytof"] = home
-    assert _chapters.worries(fine, made, [], {}) == []
+    assert _worries.worries(fine, made, [], {}) == []
 
 
 def test_an_undetected_car_is_said_so(made) -> None:
