@@ -160,10 +160,13 @@ def check(study_path: StudyPath) -> None:
     if len(found.table):
         print(found.table.to_string(index=False))
     places = found.compatibility
-    if len(places) and places.shape[1] > 12:  # of many samples, the antigens on which they differ
-        places = places[places.iloc[:, 1:].nunique(axis=1) > 1]
+    if places.shape[1] > 12:  # of many samples, the antigens on which they differ
+        places = places[places.drop(columns="found").nunique(axis=1) > 1]
     if len(places):
-        print("\nchannel of each antigen in each sample (-: missing)\n" + places.to_string(index=False) + "\n")
+        print(
+            "\nchannel of each antigen in each sample\n" + places.replace("", "-").reset_index().to_string(index=False)
+        )
+        print()
     raise_all(found.faults)
     print("ok: this study can be run")
 

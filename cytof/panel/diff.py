@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from cytof.panel.channel import same_antigen_key
-from cytof.panel.matching import antibodies, spellings
+from cytof.panel.matching import spellings
 from cytof.panel.panel import Panel
 
 __all__ = ["compatibility", "diff"]
@@ -59,36 +59,35 @@ def _same(panel: Panel, antigen: str, other: str) -> bool:
     return same_antigen_key(other) in spellings(antigen, row.synonyms)
 
 
-def compatibility(panel: Panel, files: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> pd.DataFrame:
+def compatibility(samples: Mapping[str, pd.DataFrame], antigens: Sequence[str]) -> pd.DataFrame:
     """Return which channel carries each antigen in each sample.
 
     Parameters
     ----------
-    panel
-        The panel of the study.
-    files
-        Sample -> (``$PnN``, ``$PnS``), as :func:`cytof.io.scan_fcs` returns them.
+    samples
+        Sample -> its channel table (:meth:`Panel.match`, or :func:`channel_table` without a panel).
+    antigens
+        The antigens to look for, :attr:`Panel.antigens`.
 
     Returns
     -------
     DataFrame
-        Index antigen (antibodies of the panel), one column a sample holding the channel (blank: not there), and
-        ``policy``: ``common`` (in every sample), ``some`` or ``none``.
+        Index antigen, one column a sample holding the channel (blank: not there), and ``found``: ``common`` (in every
+        sample), ``some`` or ``none``.
 
     Examples
     --------
     >>> from cytof.panel import load
-    >>> table = compatibility(load("maxpar_30"), {"s1": (["Er170Di"], ["170Er_CD3"])})
-    >>> table.loc[["CD3", "CD45"], ["s1", "policy"]].values.tolist()
+    >>> maxpar = load("maxpar_30")
+    >>> table = compatibility({"s1": maxpar.match(["Er170Di"], ["170Er_CD3"])[0]}, maxpar.antigens)
+    >>> table.loc[["CD3", "CD45"], ["s1", "found"]].values.tolist()
     [['Er170', 'common'], ['', 'none']]
     """
-    wanted = antibodies(panel.table).antigen.tolist()
     columns = {}
-    for sample, (pnn, pns) in files.items():
-        channels, _ = panel.match(pnn, pns, where=sample)
-        where = {antigen: str(channel) for channel, antigen in channels.antigen.items()}
-        columns[sample] = [where.get(a, "") for a in wanted]
-    table = pd.DataFrame(columns, index=pd.Index(wanted, name="antigen"))
+    for sample, channels in samples.items():
+        where = {str(antigen): str(channel) for channel, antigen in channels["antigen"].items()}
+        columns[sample] = [where.get(a, "") for a in antigens]
+    table = pd.DataFrame(columns, index=pd.Index(antigens, name="antigen"))
     found = (table != "").sum(axis=1)
-    table["policy"] = ["common" if n == len(files) else "some" if n else "none" for n in found]
+    table["found"] = ["common" if n == len(samples) else "some" if n else "none" for n in found]
     return table

@@ -71,4 +71,7 @@ def write_tables(study: Study, tables: Mapping[str, pd.DataFrame]) -> None:
 
 def write_gatingml(path: Path, gated: Gating) -> None:
     """Write the gates of one sample, on the channel names of its FCS file."""
-    io.write_gatingml(path, gated.regions, gated.parents, channels=gated.events.channels["pnn"].to_dict())
+    io.write_gatingml(
+        path, gated.regions, gated.parents, channels=gated.events.channels["pnn"].to_dict(),
+        sample_id=gated.events.sample_id, transformed=gated.events.transformed,
+    )  # fmt: skip

@@ -32,7 +32,7 @@ class CheckResult:
     table
         One row a sample: ``sample_id events channels antibodies missing warnings``.
     compatibility
-        One row an antigen, one column a sample: the channel it is on, ``-`` where the sample lacks it.
+        One row an antigen, one column a sample: the channel it is on; see :func:`cytof.panel.compatibility`.
     """
 
     faults: list[CytofError] = field(default_factory=list)
@@ -76,7 +76,7 @@ def check(study: Study) -> CheckResult:
     found.faults += _reference(study, sheet)
     needed = sorted({d for g in template.gates for d in g.dims}) if template is not None else []
     panels = {"": markers}
-    rows, places = [], {}
+    rows, tables = [], {}
     for row in sheet.itertuples():
         own = str(getattr(row, "panel", ""))
         if own not in panels:
@@ -91,17 +91,12 @@ def check(study: Study) -> CheckResult:
             found.cautions += more
         found.faults += _missing(channels, needed, panels[own], str(row.file_name))
         rows.append(_row(row.sample_id, header, channels, panels[own]))
-        places[row.sample_id] = _places(channels, panels[own])
+        tables[row.sample_id] = channels
     found.table = pd.DataFrame(rows)
-    found.compatibility = pd.DataFrame(places).fillna("-").rename_axis("antigen").reset_index()
+    named = [str(a) for t in tables.values() for c, a in t["antigen"].items() if c != a]
+    wanted = markers.antigens if markers is not None else list(dict.fromkeys(named))
+    found.compatibility = panel.compatibility(tables, wanted)
     return found
-
-
-def _places(channels: pd.DataFrame, markers: Panel | None) -> dict[str, str]:
-    """Return antigen -> channel of one sample: those of the panel, else every antigen the file names."""
-    known = {str(antigen): str(channel) for channel, antigen in channels["antigen"].items()}
-    wanted = markers.antigens if markers is not None else [a for a, c in known.items() if a != c]
-    return {a: known.get(a, "-") for a in wanted}
 
 
 def _gate_names(study: Study, template: Template) -> list[CytofError]:

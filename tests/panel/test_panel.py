@@ -168,8 +168,9 @@ def test_diff(tmp_path: Path) -> None:
 
 
 def test_compatibility_of_visits() -> None:
+    maxpar = load("maxpar_30")
     files = {"v1": (["Er170Di", "Y89Di"], ["CD3", "CD45"]), "v2": (["In113Di"], ["CD3"])}
-    table = panel.compatibility(load("maxpar_30"), files)
+    table = panel.compatibility({k: maxpar.match(*names)[0] for k, names in files.items()}, maxpar.antigens)
     assert table.loc["CD3"].tolist() == ["Er170", "In113", "common"]
     assert table.loc["CD45"].tolist() == ["Y89", "", "some"]
-    assert table.at["CD19", "policy"] == "none"
+    assert table.at["CD19", "found"] == "none"
