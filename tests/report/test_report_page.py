@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from cytof import report
 from cytof.report import _chapters, _html, _worries
@@ -136,6 +138,19 @@ def test_the_page_holds_every_chapter_and_figure(html, written) -> None:
     assert len(html.encode()) < 6_000_000
     links = {a["href"][1:] for t, a in tags if t == "a"}
     assert links <= set(ids)
+
+
+def test_pictures_keep_their_white_and_their_colours(html, written) -> None:
+    """The picture in the page is the file's, smaller: white is white, and no pixel's colour is far off."""
+    name = re.compile(r'<figure id="figure4c">.*?base64,([^"]+)"', re.DOTALL)
+    data = base64.b64decode(name.search(html).group(1))
+    with Image.open(io.BytesIO(data)) as small, Image.open(written / "figures" / "figure4c.png") as full:
+        here = np.asarray(small.convert("RGB"), int)
+        there = np.asarray(full.convert("RGB").resize(small.size, Image.Resampling.HAMMING), int)
+    assert (here[0, 0] == 255).all()
+    assert np.mean(here == 255) > 0.5
+    assert np.abs(here - there).max(axis=2).mean() < 3
+    assert np.quantile(np.abs(here - there).max(axis=2), 0.99) < 40
 
 
 def test_methods_say_what_ran_with_parameters_seeds_and_references(written) -> None:
