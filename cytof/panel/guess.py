@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
+from cytof.errors import UsageError
 from cytof.panel.channel import marker_from_name, same_antigen_key
 from cytof.panel.find import names
 from cytof.panel.panel import Panel, channel_table, load
@@ -17,50 +18,62 @@ __all__ = ["guess"]
 _NEEDED = 0.8  # share of the antibody channels that must agree with a shipped panel
 _CAR = {"vhh", "car", "cart", "fmc63", "bcmacar", "proteinl", "strep"}
 _LINEAGE = {
-    "cd45",
-    "cd3",
-    "cd4",
-    "cd8",
-    "cd8a",
-    "cd19",
-    "cd20",
-    "cd14",
-    "cd11b",
-    "cd11c",
-    "cd66b",
-    "cd7",
-    "cd56",
-    "cd16",
-}
+    "cd45", "cd3", "cd4", "cd8", "cd8a", "cd19", "cd20", "cd14", "cd11b", "cd11c", "cd66b", "cd7", "cd56", "cd16",
+}  # fmt: skip
 
 
-def guess(pnn: Sequence[str], pns: Sequence[str]) -> tuple[str | None, pd.DataFrame]:
-    """Guess a panel from the names of a file's channels.
+class _Named(Protocol):
+    @property
+    def pnn(self) -> Sequence[str]: ...
+    @property
+    def pns(self) -> Sequence[str]: ...
+
+
+def guess(*files: _Named) -> tuple[str | None, pd.DataFrame]:
+    """Guess a panel from the names of the channels of one or more files.
 
     Parameters
     ----------
-    pnn, pns
-        ``$PnN`` and ``$PnS``, as :func:`cytof.io.scan_fcs` returns them.
+    files
+        What :func:`cytof.io.scan_fcs` returns of each file (anything with ``pnn`` and ``pns``).
 
     Returns
     -------
-    The name of the shipped panel that fits (at least 80 % of its antibodies on the same metal), else None; and a panel
-    table (columns of a panel CSV) made of the file's own names, every antibody of class ``type``, to be filled in.
+    The name of the shipped panel that fits every file (at least 80 % of its antibodies on the same metal), else None; and
+    a panel table (columns of a panel CSV) made of the files' own names, every antibody of class ``type``, to be filled
+    in. A channel that files name differently keeps the first name, the others stand in ``synonyms``.
+
+    Raises
+    ------
+    UsageError
+        No file is given.
 
     Examples
     --------
-    >>> name, table = guess(["Time", "Er170Di", "Ir191Di"], ["Time", "170Er_CD3", "191Ir_DNA1"])
+    >>> from types import SimpleNamespace
+    >>> file = SimpleNamespace(pnn=["Time", "Er170Di", "Ir191Di"], pns=["Time", "170Er_CD3", "191Ir_DNA1"])
+    >>> name, table = guess(file)
     >>> name, table[["channel", "antigen", "role"]].values.tolist()
     (None, [['Er170', 'CD3', 'lineage'], ['Ir191', 'DNA1', 'dna']])
     """
-    channels = channel_table(pnn, pns)
+    if not files:
+        raise UsageError("no files to guess a panel from", where="panel.guess", hint="give it `io.scan_fcs(path)`")
+    tables = [channel_table(f.pnn, f.pns) for f in files]
     best, share = None, _NEEDED
     for name in names():
-        fits = _fit(load(name), channels)
+        panel = load(name)
+        fits = min(_fit(panel, t) for t in tables)
         if fits >= share:
             best, share = name, fits
-    rows = [_row(str(channel), row) for channel, row in channels.iterrows() if row["metal"]]
-    return best, pd.DataFrame(rows)
+    rows: dict[str, dict[str, Any]] = {}
+    for table in tables:
+        for channel, row in table[table["metal"] != ""].iterrows():
+            new = _row(str(channel), row)
+            known = rows.setdefault(str(channel), new)
+            others = [known["antigen"], *filter(None, known["synonyms"].split(";"))]
+            if new["antigen"] not in (*others, channel):
+                known["synonyms"] = ";".join([*others[1:], new["antigen"]])
+    return best, pd.DataFrame(list(rows.values()))
 
 
 def _fit(panel: Panel, channels: pd.DataFrame) -> float:

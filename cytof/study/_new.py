@@ -74,7 +74,7 @@ def new(folder: str | Path, files: Sequence[str | Path], *, name: str | None = N
         raise UsageError("holds a study already", where=str(folder / "study.yaml"), hint="choose another folder")
     headers = [io.scan_fcs(p) for p in paths]
     data_dir = Path(os.path.commonpath([p.resolve().parent for p in paths]))
-    shipped, table = panel.guess(headers[0].pnn, headers[0].pns)
+    shipped, table = panel.guess(*headers)
     folder.mkdir(parents=True, exist_ok=True)
     if shipped is None:
         with atomic(folder / "panel.csv") as part:

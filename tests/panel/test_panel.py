@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -174,3 +175,25 @@ def test_compatibility_of_visits() -> None:
     assert table.loc["CD3"].tolist() == ["Er170", "In113", "common"]
     assert table.loc["CD45"].tolist() == ["Y89", "", "some"]
     assert table.at["CD19", "found"] == "none"
+
+
+def test_guess_over_several_files_keeps_every_name() -> None:
+    def file(**stains: str) -> SimpleNamespace:
+        return SimpleNamespace(pnn=[f"{c}Di" for c in stains], pns=list(stains.values()))
+
+    name, table = panel.guess(
+        file(Er170="170Er_CD3", Nd142="VHH"), file(Er170="CD3e", Nd142="VHH", Nd145="CD4"), file(Er170="CD3")
+    )
+    assert name is None
+    rows = table.set_index("channel")
+    assert rows.loc["Er170", ["antigen", "synonyms", "role"]].tolist() == ["CD3", "CD3e", "lineage"]
+    assert rows.at["Nd142", "role"] == "car"
+    assert rows.index.tolist() == ["Er170", "Nd142", "Nd145"]
+
+
+def test_guess_names_the_shipped_panel_only_when_every_file_fits() -> None:
+    table = load("maxpar_30").table
+    whole = SimpleNamespace(pnn=[f"{c}Di" for c in table.index], pns=[f"{c}_{a}" for c, a in table.antigen.items()])
+    other = SimpleNamespace(pnn=["Er170Di"], pns=["CD3"])
+    assert panel.guess(whole, whole)[0] == "maxpar_30"
+    assert panel.guess(whole, other)[0] is None
