@@ -173,7 +173,7 @@ def check(study_path: StudyPath) -> None:
 
 @app.command()
 def gate(study_path: StudyPath, strict: Strict = False) -> None:
-    """Clean and gate every file: gated/*.h5ad, Gating-ML, and tables of counts, thresholds and blanks."""
+    """Clean and gate every file: gated/*.h5ad, Gating-ML, a page of gates a sample, counts, thresholds, blanks."""
     from cytof import pipeline
     from cytof.errors import SampleFailures
 
@@ -181,6 +181,7 @@ def gate(study_path: StudyPath, strict: Strict = False) -> None:
     _refuse_faults(loaded)
     with _progress() as say:
         failed = pipeline.gate(loaded, strict=strict, say=say)
+        pipeline.gate_pages(loaded, say=say)
     print(loaded.out / "gated")
     if failed:
         lines = "\n".join(f"  {sample}: {error}" for sample, error in failed.items())

@@ -39,9 +39,9 @@ def guess(*files: _Named) -> tuple[str | None, pd.DataFrame]:
 
     Returns
     -------
-    The name of the shipped panel that fits every file (at least 80 % of its antibodies on the same metal), else None; and
-    a panel table (columns of a panel CSV) made of the files' own names, every antibody of class ``type``, to be filled
-    in. A channel that files name differently keeps the first name, the others stand in ``synonyms``.
+    The name of the shipped panel that fits every file (at least 80 % of its antibodies on the same metal), else None;
+    and a panel table (columns of a panel CSV) made of the files' own names, every antibody of class ``type``, to be
+    filled in. A channel that files name differently keeps the first name, the others stand in ``synonyms``.
 
     Raises
     ------

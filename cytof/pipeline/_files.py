@@ -11,6 +11,7 @@ import pandas as pd
 from cytof import clean, io, provenance
 from cytof.errors import CytofError, InputError
 from cytof.events import Events
+from cytof.keys import Obs
 from cytof.panel import Panel
 from cytof.study import Study
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from cytof.gate import Gating
 
-__all__ = ["cleaned", "key", "read_cells", "read_sheet", "write_gatingml", "write_tables"]
+__all__ = ["cleaned", "gated_files", "key", "read_cells", "read_sheet", "read_table", "write_gatingml", "write_tables"]
 
 
 def read_sheet(study: Study) -> pd.DataFrame:
@@ -50,6 +51,15 @@ def cleaned(study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *,
         yield events
 
 
+def gated_files(study: Study) -> list[Path]:
+    """Return ``results/gated/<sample>.h5ad`` in the order of the sheet, those that are there."""
+    files = [study.out / "gated" / f"{sample}.h5ad" for sample in read_sheet(study)[Obs.SAMPLE]]
+    there = [f for f in files if f.exists()]
+    if not there:
+        raise InputError("no gated samples here", where=str(study.out / "gated"), hint="run `cytof gate` first")
+    return there
+
+
 def read_cells(study: Study) -> AnnData:
     """Return what ``cytof cluster`` wrote."""
     file = study.out / "cells.h5ad"
@@ -61,6 +71,12 @@ def read_cells(study: Study) -> AnnData:
 def key(study: Study, stage: str, inputs: Iterable[str]) -> str:
     """Return the stage key: hashes of the inputs and every setting that can change a number."""
     return provenance.stage_key(stage, list(inputs), study.model_dump(mode="json", exclude={"name", "results"}))
+
+
+def read_table(study: Study, name: str) -> pd.DataFrame | None:
+    """Return ``results/tables/<name>.csv``, None where an earlier stage had nothing to write."""
+    file = study.out / "tables" / f"{name}.csv"
+    return pd.read_csv(file, dtype={"sample_id": str}) if file.exists() else None
 
 
 def write_tables(study: Study, tables: Mapping[str, pd.DataFrame]) -> None:

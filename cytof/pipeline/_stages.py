@@ -17,17 +17,27 @@ import pandas as pd
 from cytof import clean, io, provenance, transform
 from cytof._assemble import assemble
 from cytof._neighbors import neighbors
-from cytof.errors import CytofError, InputError, SampleFailures
+from cytof.errors import CytofError, SampleFailures
 from cytof.keys import UNS, Obs
-from cytof.pipeline._files import cleaned, key, read_cells, read_sheet, write_gatingml, write_tables
+from cytof.pipeline._files import (
+    cleaned,
+    gated_files,
+    key,
+    read_cells,
+    read_sheet,
+    read_table,
+    write_gatingml,
+    write_tables,
+)
 from cytof.pipeline._select import kept_gate, population, tracked
 from cytof.study import Study
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["STAGES", "cluster", "compare", "gate", "report", "run", "track"]
+__all__ = ["GATE_TABLES", "STAGES", "cluster", "compare", "gate", "gate_pages", "report", "run", "track"]
 
+GATE_TABLES = ("counts", "thresholds", "blanks", "warnings")
 STAGES = ("gate", "cluster", "track", "compare", "report")
 
 Say = Callable[[str, str, str], None]
@@ -79,9 +89,10 @@ def run(study: Study, *, strict: bool = False, say: Say = _silent) -> Path:
 def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str, CytofError]:
     """Clean and gate every file; return the samples that failed.
 
-    Writes ``gated/<sample>.h5ad``, ``gated/<sample>.gatingml.xml`` and ``tables/waterfall.csv``.
+    Writes ``gated/<sample>.h5ad``, ``gated/<sample>.gatingml.xml`` and the tables ``waterfall gate_views``.
     """
     from cytof import gate as gating
+    from cytof.report import gate_views
 
     sheet, template = read_sheet(study), study.read_gates(study.read_panel())
     files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
@@ -92,7 +103,7 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
         draws = (e.draw(study.gate.draw, seed) for e in cleaned(study, sheet, failed, strict=strict))
         thresholds = gating.place(template, draws, sheet, random_state=seed)
         say("gate", "", f"{thresholds['gate'].nunique()} gates placed on draws of {study.gate.draw:,} events a sample")
-    waterfalls = []
+    waterfalls, views = [], []
     for events in cleaned(study, sheet, failed, strict=strict):
         sample = events.sample_id
         started = time.monotonic()
@@ -103,6 +114,7 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
         else:
             gated = gating.apply(events, template, thresholds)
             write_gatingml(out.with_suffix(".gatingml.xml"), gated)
+            views.append(gate_views(gated))
             cells = assemble([gated.keep(study.gate.keep or kept_gate(template))], sheet)
         io.write_h5ad(out, cells)
         provenance.mark_done(out, key(study, "gate", [provenance.sha256(files[sample])]), time.monotonic() - started)
@@ -110,7 +122,21 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
     if len(failed) == len(sheet):
         raise next(iter(failed.values()))
     write_tables(study, {"waterfall": pd.concat(waterfalls)[["sample_id", "step", "n_left", "fraction_left"]]})
+    if views:
+        write_tables(study, {"gate_views": pd.concat(views)})
     return failed
+
+
+def gate_pages(study: Study, *, say: Say = _silent) -> list[Path]:
+    """Draw a page of gates a sample (``figures/gates_<sample>.png``) and write the gate tables."""
+    from cytof import report as pages
+
+    cells = assemble([io.read_h5ad(f) for f in gated_files(study)], read_sheet(study))
+    write_tables(study, {name: cells.uns[UNS][name] for name in GATE_TABLES})
+    views = read_table(study, "gate_views")
+    drawn = pages.gate_pages(views, study.out / "figures") if views is not None else []
+    say("gate", "", f"{len(drawn)} pages of gates")
+    return [d.png for d in drawn if d.png is not None]
 
 
 def cluster(study: Study, *, say: Say = _silent) -> AnnData:
@@ -119,13 +145,9 @@ def cluster(study: Study, *, say: Say = _silent) -> AnnData:
     from cytof import embed
 
     started = time.monotonic()
-    sheet = read_sheet(study)
-    files = [study.out / "gated" / f"{s}.h5ad" for s in sheet[Obs.SAMPLE]]
-    files = [f for f in files if f.exists()]
-    if not files:
-        raise InputError("no gated samples here", where=str(study.out / "gated"), hint="run `cytof gate` first")
-    cells = assemble([io.read_h5ad(f) for f in files], sheet, markers=study.markers)
-    write_tables(study, {name: cells.uns[UNS][name] for name in ("counts", "thresholds", "blanks", "warnings")})
+    files = gated_files(study)
+    cells = assemble([io.read_h5ad(f) for f in files], read_sheet(study), markers=study.markers)
+    write_tables(study, {name: cells.uns[UNS][name] for name in GATE_TABLES})
     part = population(study, cells)
     say("cluster", "", f"{part.n_obs:,} cells of {cells.n_obs:,}")
     settings, features = study.cluster, transform.features(part, study.cluster.features)
@@ -207,7 +229,9 @@ def report(
     }  # fmt: skip
     with provenance.atomic(study.out / "run.json") as part:
         part.write_text(provenance.canonical_json(story) + "\n", encoding="utf-8")
-    waterfall = pd.read_csv(study.out / "tables" / "waterfall.csv")
-    page = pages.write(cells, study.out, study_name=study.name, waterfall=waterfall, provenance=story)
+    made = {name: read_table(study, name) for name in ("waterfall", "gate_views")}
+    page = pages.write(
+        cells, study.out, study_name=study.name, waterfall=made["waterfall"], views=made["gate_views"], provenance=story
+    )
     say("report", "", str(page))
     return page

@@ -3,11 +3,14 @@
 :func:`write` does all of it; :func:`figures` draws the set alone; :func:`study_tables` makes the tables that both read.
 """
 
-from cytof.report._figures import Drawn, figures
+from cytof.report._figures import Drawn, figures, gate_pages
 from cytof.report._gates import gate_views
 from cytof.report._methods import methods_text
 from cytof.report._sheet import save
 from cytof.report._tables import Settings, StudyTables, study_tables
 from cytof.report._write import write
 
-__all__ = ["Drawn", "Settings", "StudyTables", "figures", "gate_views", "methods_text", "save", "study_tables", "write"]
+__all__ = [
+    "Drawn", "Settings", "StudyTables", "figures", "gate_pages", "gate_views", "methods_text", "save", "study_tables",
+    "write",
+]  # fmt: skip

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.figure import FigureBase
 
-__all__ = ["Drawn", "figures"]
+__all__ = ["Drawn", "figures", "gate_pages"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def figures(
     drawn.append(_combined(drawn, out))
     drawn += _others(adata, made, settings, out, waterfall)
     if views is not None and len(views):
-        drawn += _gate_pages(views, made, out)
+        drawn += gate_pages(views, out, made.scope.samples)
     with atomic(out / "legends.md") as part:
         part.write_text(_legends_text(drawn), encoding="utf-8")
     return drawn
@@ -220,15 +220,29 @@ def _others(
     return drawn
 
 
-def _gate_pages(views: pd.DataFrame, made: StudyTables, out: Path) -> list[Drawn]:
-    """Draw the gates of each sample on a page; of many samples, the first twelve."""
-    present = set(views["sample_id"].astype(str))
+def gate_pages(views: pd.DataFrame, out: str | Path, samples: Sequence[str] | None = None) -> list[Drawn]:
+    """Draw the gates of each sample on a page; of many samples, the first twelve.
+
+    Parameters
+    ----------
+    views
+        Rows of :func:`cytof.report.gate_views`, of one or more samples.
+    out
+        Folder of ``gates_<sample>.png`` and the ``.csv`` with its numbers.
+    samples
+        Samples in order; as they come in ``views`` when None.
+
+    Examples
+    --------
+    ``gate_pages(report.gate_views(gating), "results/figures")``
+    """
+    present = list(dict.fromkeys(views["sample_id"].astype(str)))
     drawn = []
-    for place, sample in enumerate([s for s in made.scope.samples if s in present][:_PAGES], 1):
+    for sample in [s for s in (samples or present) if s in present][:_PAGES]:
         here = views[views["sample_id"].astype(str) == sample]
-        name, fill = f"gates_{place}", partial(gate_page, views=here)
-        files = save(sheet(plot.DOUBLE, page_height(here), fill, layout=None), out / name, formats=("png",))
-        files.append(out / f"{name}.csv")
+        name, fill = f"gates_{sample}", partial(gate_page, views=here)
+        files = save(sheet(plot.DOUBLE, page_height(here), fill, layout=None), Path(out) / name, formats=("png",))
+        files.append(Path(out) / f"{name}.csv")
         write_table(files[-1], here)
         said = (
             "Parent population of each gate on the gate's channels (arcsinh scale): blue, events inside; line, "

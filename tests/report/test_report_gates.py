@@ -77,9 +77,9 @@ def test_the_page_draws_each_gate_from_its_csv(gating, tmp_path) -> None:
 def test_pages_are_part_of_the_report(gating, study, tmp_path, unprinted) -> None:
     views = pd.concat([report.gate_views(gating).assign(sample_id=s) for s in ("2mo", "5yr")])
     drawn = {d.name: d for d in report.figures(study, tmp_path, views=views)}
-    assert drawn["gates_1"].title == "Gates of 2mo"
-    assert drawn["gates_2"].title == "Gates of 5yr"
-    again = pd.read_csv(tmp_path / "gates_2.csv")
+    assert drawn["gates_2mo"].title == "Gates of 2mo"
+    assert drawn["gates_5yr"].title == "Gates of 5yr"
+    again = pd.read_csv(tmp_path / "gates_5yr.csv")
     assert plot.histogram(again[again["gate"] == "CD3+"].reset_index(drop=True)).texts[0].get_text() == "60.0 %"
 
 
