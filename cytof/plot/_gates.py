@@ -24,8 +24,8 @@ def histogram(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ----------
     table
         One sample and gate: columns ``x_low x_high n`` (a bin each, arcsinh scale); optional, constant over the rows:
-        ``x_name value low high`` (threshold and its interval), ``side`` (``+`` above, ``-`` below), ``fraction``
-        (of parent), ``title``.
+        ``x_name value low high`` (threshold and its interval), ``side`` (``above`` or ``below``: which is inside),
+        ``fraction`` (of parent), ``title``.
     ax
         Axes to draw in; a new figure of 89 mm when None.
 
@@ -54,7 +54,7 @@ def histogram(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax = _axes(ax, height=40.0)
         middle = (table["x_low"] + table["x_high"]).to_numpy(float) / 2
         value = float(said.get("value", np.nan))
-        inside = middle < value if said.get("side", "+") == "-" else middle >= value
+        inside = middle < value if said.get("side", "above") == "below" else middle >= value
         height = np.log10(1 + table["n"].to_numpy(float))  # a rare population must be seen beside a common one
         width = (table["x_high"] - table["x_low"]).to_numpy(float)
         ax.bar(middle, height, width, color=np.where(inside, _IN, _OUT), linewidth=0)

@@ -173,8 +173,8 @@ def _threshold(gating: Gating, path: str, region: Any) -> dict[str, Any]:
     if not isinstance(region, Rectangle):
         return {}
     low, high = region.low[0], region.high[0]
-    side = "+" if np.isfinite(low) else "-"
-    said = {"value": low if side == "+" else high, "side": side}
+    side = "above" if np.isfinite(low) else "below"  # words: a lone sign would be neutralised on its way through CSV
+    said = {"value": low if side == "above" else high, "side": side}
     placed = gating.thresholds
     if len(placed):
         rows = placed[(placed["gate"].astype(str) == path) & placed["value"].notna()]

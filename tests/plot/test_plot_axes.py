@@ -247,7 +247,7 @@ def test_histogram_is_coloured_inside_the_gate() -> None:
     assert inside != outside == to_hex(ax.patches[1].get_facecolor())
     assert [b.get_height() for b in ax.patches[:3]] == pytest.approx([2, 1, 3])
     assert (ax.get_title(), ax.get_xlabel(), ax.texts[0].get_text()) == ("CD3+ of live", "CD3", "90.2 %")
-    below = plot.histogram(table.assign(side="-"))
+    below = plot.histogram(table.assign(side="below"))
     assert to_hex(below.patches[0].get_facecolor()) == inside
 
 

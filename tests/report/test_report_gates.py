@@ -50,7 +50,13 @@ def test_views_count_every_event_of_the_parent_once(gating) -> None:
     sizes = views.groupby("gate", sort=False)["n"].sum()
     assert sizes.to_dict() == {"CD3+": 1000, "CD3+/CD4 CD8": 600}, "quadrants of one parent share a view"
     first = views[views["gate"] == "CD3+"].iloc[0]
-    assert (first["value"], first["low"], first["high"], first["side"], first["fraction"]) == (2.0, 1.7, 2.4, "+", 0.6)
+    assert (first["value"], first["low"], first["high"], first["side"], first["fraction"]) == (
+        2.0,
+        1.7,
+        2.4,
+        "above",
+        0.6,
+    )
     inside = views[(views["gate"] == "CD3+") & (views["x_low"] >= 2.0)]["n"].sum()
     assert inside == pytest.approx(600, abs=3)
 
@@ -72,6 +78,29 @@ def test_the_page_draws_each_gate_from_its_csv(gating, tmp_path) -> None:
     assert {t.get_text() for t in axes[1].texts} == {"CD4 33.3 %", "CD8 16.7 %"}
     assert len(axes[1].lines) == 2
     assert (axes[1].get_xlabel(), axes[1].get_ylabel()) == ("CD4", "CD8")
+
+
+def test_a_negative_gate_is_coloured_below_its_threshold_after_csv(tmp_path) -> None:
+    """A lone + or - would come back from CSV with a quote in front, and every gate would look positive."""
+
+    from cytof.io import write_table
+
+    channels = pd.DataFrame({"antigen": ["CD19"], "role": ["lineage"], "cofactor": [5.0]}, index=["Nd142"])
+    counts = np.repeat(np.float32([[1.0], [200.0]]), 50, axis=0)
+    below = Rectangle((Dimension("Nd142", 5.0),), (-np.inf,), (2.0,))
+    gating = SimpleNamespace(
+        events=Events(counts, channels, {}, "s1"), regions={"CD19-": below}, parents={"CD19-": "root"},
+        masks=pd.DataFrame({"CD19-": counts[:, 0] < 10}), thresholds=pd.DataFrame(),
+    )  # fmt: skip
+    write_table(tmp_path / "views.csv", report.gate_views(gating))
+    ax = plot.histogram(pd.read_csv(tmp_path / "views.csv"))
+    inside = [p.get_facecolor() for p in ax.patches if p.get_x() + p.get_width() <= 2]
+    outside = [p.get_facecolor() for p in ax.patches if p.get_x() >= 2]
+    assert inside
+    assert outside
+    assert set(inside).isdisjoint(outside)
+    positive = plot.histogram(pd.read_csv(tmp_path / "views.csv").assign(side="above"))
+    assert positive.patches[0].get_facecolor() == outside[0]
 
 
 def test_pages_are_part_of_the_report(gating, study, tmp_path, unprinted) -> None:
