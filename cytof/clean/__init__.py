@@ -5,7 +5,23 @@ into ``events.regions``, so that what was flagged can be drawn and exported. ``w
 """
 
 from cytof.clean._beads import BEADS, find_beads
+from cytof.clean._debarcode import Debarcoding, debarcode
+from cytof.clean._debarcode_key import read_key
 from cytof.clean._intact import intact
+from cytof.clean._spill import compensate, neighbours_of, read_spill
+from cytof.clean._spill_estimate import estimate_spill
 from cytof.clean._waterfall import waterfall
 
-__all__ = ["BEADS", "find_beads", "intact", "waterfall"]
+__all__ = [
+    "BEADS",
+    "Debarcoding",
+    "compensate",
+    "debarcode",
+    "estimate_spill",
+    "find_beads",
+    "intact",
+    "neighbours_of",
+    "read_key",
+    "read_spill",
+    "waterfall",
+]
