@@ -39,7 +39,8 @@ def intact(events: Events, *, z: float = 3.0) -> Events:
     Parameters
     ----------
     events
-        Counts of one file; run :func:`find_beads` first, so that beads do not count as debris.
+        Counts of one file; run :func:`find_beads` first, so that beads do not count as debris; events that
+        :func:`steady` flagged do not draw the limits either.
     z
         Standard deviations, 1 to 10. On a cloud without doublets 3 loses about 1 % of the cells.
 
@@ -64,7 +65,10 @@ def intact(events: Events, *, z: float = 3.0) -> Events:
     (500, True)
     """
     in_range(z, 1, 10, "z")
-    kept = ~events.flags["bead"].to_numpy(bool) if "bead" in events.flags else np.ones(len(events), bool)
+    kept = np.ones(len(events), bool)
+    for name in ("bead", "unsteady"):
+        if name in events.flags:
+            kept &= ~events.flags[name].to_numpy(bool)
     regions: dict[str, Region] = {}
     skipped: list[str] = []
     dna = _dna_limits(events, kept, z, skipped)

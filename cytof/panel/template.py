@@ -44,7 +44,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 """Gating methods and the arguments each takes."""
 
-FLAGS = ("bead", "debris", "doublet", "dead")
+FLAGS = ("bead", "unsteady", "debris", "doublet", "dead")
 """Flags of :mod:`cytof.clean` that a boolean gate may name."""
 
 

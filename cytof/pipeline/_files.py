@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cytof import clean, io, provenance
-from cytof.errors import CytofError, InputError
+from cytof.errors import Caution, ConfigError, CytofError, InputError
 from cytof.events import Events
 from cytof.keys import Obs
 from cytof.panel import Panel
@@ -38,11 +38,7 @@ def cleaned(study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *,
         if name not in panels:
             panels[name] = study.read_panel(name)
         try:
-            events = io.read_fcs(row.path, panel=panels[name], sample_id=row.sample_id)
-            if study.clean.beads != "none":
-                events = clean.find_beads(events, beads=study.clean.beads)
-            if study.clean.intact:
-                events = clean.intact(events)
+            events = _clean(study, io.read_fcs(row.path, panel=panels[name], sample_id=row.sample_id))
         except CytofError as error:
             if strict:
                 raise
@@ -60,6 +56,54 @@ def gated_files(study: Study) -> list[Path]:
     return there
 
 
+def _clean(study: Study, events: Events) -> Events:
+    """Do what the study's ``clean`` settings say, in the order of the instrument: dither last on, first off."""
+    settings = study.clean
+    events = clean.tell_dither(events)
+    if settings.dither == "remove":
+        events = clean.remove_dither(events)
+    elif settings.dither == "add":
+        events = clean.add_dither(events, random_state=provenance.stage_seed(study.seed, "dither"))
+    if settings.beads != "none":
+        events = clean.find_beads(events, beads=settings.beads)
+    if settings.normalize != "none":
+        reference = _reference(study)
+        events = clean.normalize_beads(events, norm_to="median" if reference is None else reference)
+    if settings.steady:
+        events = clean.steady(events)
+    if settings.intact:
+        events = clean.intact(events)
+    if _new_counts(events):
+        found = "its counts are not those of the FCS file that was read"
+        done = f"open its Gating-ML on gated/{_fcs_name(events.sample_id)}, not on the raw file"
+        caution = Caution(f"{events.sample_id}:gating-ml", found, done, level="note")
+        events = events.replace(warnings=(*events.warnings, caution))
+    return events
+
+
+def _reference(study: Study) -> Path | None:
+    """Return the path of the table of bead medians; None where the study names none."""
+    if study.clean.normalize in ("none", "median"):
+        return None
+    path = study.path(study.clean.normalize)
+    if not path.is_file():
+        raise ConfigError(
+            f"`clean.normalize` is {study.clean.normalize!r}, expected none, median or a table of bead medians",
+            where=str(path),
+            hint="make one with cytof.clean.bead_reference",
+        )
+    return path
+
+
+def _new_counts(events: Events) -> bool:
+    """Tell whether cleaning changed counts."""
+    return any(s["step"] in ("normalize_beads", "remove_dither", "add_dither") for s in events.steps)
+
+
+def _fcs_name(sample_id: str) -> str:
+    return f"{sample_id}.counts.fcs"
+
+
 def read_cells(study: Study) -> AnnData:
     """Return what ``cytof cluster`` wrote."""
     file = study.out / "cells.h5ad"
@@ -70,7 +114,9 @@ def read_cells(study: Study) -> AnnData:
 
 def key(study: Study, stage: str, inputs: Iterable[str]) -> str:
     """Return the stage key: hashes of the inputs and every setting that can change a number."""
-    return provenance.stage_key(stage, list(inputs), study.model_dump(mode="json", exclude={"name", "results"}))
+    reference = _reference(study)
+    hashes = [*inputs, *([provenance.sha256(reference)] if reference else [])]
+    return provenance.stage_key(stage, hashes, study.model_dump(mode="json", exclude={"name", "results"}))
 
 
 def read_table(study: Study, name: str) -> pd.DataFrame | None:
@@ -86,8 +132,16 @@ def write_tables(study: Study, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def write_gatingml(path: Path, gated: Gating) -> None:
-    """Write the gates of one sample, on the channel names of its FCS file."""
+    """Write the gates of one sample, on the channel names of its FCS file.
+
+    Where cleaning changed counts, the events go beside it as ``<sample>.counts.fcs``, and the gates are for that file.
+    """
+    events, sample, transformed = gated.events, gated.events.sample_id, gated.events.transformed
+    if _new_counts(events):
+        name = _fcs_name(sample)
+        io.write_fcs(path.parent / name, events)
+        sample, transformed = f"{sample}; gates are for {name}, whose counts are not those of the raw file", False
     io.write_gatingml(
-        path, gated.regions, gated.parents, channels=gated.events.channels["pnn"].to_dict(),
-        sample_id=gated.events.sample_id, transformed=gated.events.transformed,
+        path, gated.regions, gated.parents, channels=events.channels["pnn"].to_dict(), sample_id=sample,
+        transformed=transformed,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from cytof import panel
 from cytof.panel import Panel
@@ -29,12 +29,25 @@ class _Section(BaseModel):
 class CleanSettings(_Section):
     """Which events are set aside before gating.
 
-    ``beads``: ``auto`` finds the bead set by its masses; ``dvs`` or ``dvs2010`` names it; ``none`` looks for no beads.
-    ``intact``: flag debris, doublets and dead cells.
+    ``beads``: ``auto`` finds the bead set by its masses; ``dvs``, ``dvs2010`` or ``eq6`` names it; ``none`` looks for
+    none. ``normalize``: ``median`` brings each file to its own median beads, a path of a table of bead medians (see
+    ``clean.bead_reference``) brings all files to that. ``steady``: flag windows of time with a clog, a burst or a jump
+    of the signal. ``intact``: flag debris, doublets and dead cells. ``dither``: ``remove`` rounds dithered counts up to
+    whole counts, ``add`` dithers whole counts.
     """
 
-    beads: Literal["auto", "dvs", "dvs2010", "none"] = "auto"
+    beads: Literal["auto", "dvs", "dvs2010", "eq6", "none"] = "auto"
+    normalize: str = "none"
+    steady: bool = False
     intact: bool = True
+    dither: Literal["keep", "remove", "add"] = "keep"
+
+    @field_validator("normalize")
+    @classmethod
+    def _with_beads(cls, value: str, info: ValidationInfo) -> str:
+        if value != "none" and info.data.get("beads") == "none":
+            raise ValueError("normalisation needs beads, and clean.beads is `none`")
+        return value
 
 
 class GateSettings(_Section):

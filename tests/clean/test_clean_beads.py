@@ -21,18 +21,19 @@ Real = Callable[[str], Path]
 def made(n_cells: int, n_beads: int, level: float, *, seed: int = 0, beads: str = "dvs") -> Events:
     """Cells with at most two of the bead elements (as markers), beads with all; the last 10 beads stick to cells."""
     rng = np.random.default_rng(seed)
-    X = rng.poisson(0.7, (n_cells + n_beads, 7)).astype(np.float32)
+    m = len(clean.BEADS[beads])
+    X = rng.poisson(0.7, (n_cells + n_beads, m + 2)).astype(np.float32)
     X[: n_cells // 3, 1] += rng.lognormal(5, 0.5, n_cells // 3)
     X[: n_cells // 5, 2] += rng.lognormal(4, 0.5, n_cells // 5)
-    X[:n_cells, 5:] = rng.lognormal(7, 0.2, (n_cells, 1)) * [1, 1.7]
-    X[n_cells:, :5] = rng.lognormal(np.log(level), 0.15, (n_beads, 5))
-    X[n_cells:, 5:] = rng.poisson(2, (n_beads, 2))
-    X[n_cells + n_beads - 10 :, 5:] = rng.lognormal(7, 0.2, (10, 1))
+    X[:n_cells, m:] = rng.lognormal(7, 0.2, (n_cells, 1)) * [1, 1.7]
+    X[n_cells:, :m] = rng.lognormal(np.log(level), 0.15, (n_beads, m))
+    X[n_cells:, m:] = rng.poisson(2, (n_beads, 2))
+    X[n_cells + n_beads - 10 :, m:] = rng.lognormal(7, 0.2, (10, 1))
     names = [*clean.BEADS[beads], "Ir191", "Ir193"]
-    return Events(X, pd.DataFrame({"role": ["bead"] * 5 + ["dna"] * 2, "cofactor": 5.0}, index=names), {}, "made")
+    return Events(X, pd.DataFrame({"role": ["bead"] * m + ["dna"] * 2, "cofactor": 5.0}, index=names), {}, "made")
 
 
-@pytest.mark.parametrize("beads", ["dvs", "dvs2010"])
+@pytest.mark.parametrize("beads", ["dvs", "dvs2010", "eq6"])
 @pytest.mark.parametrize(("n_beads", "level"), [(2_000, 800), (60, 800), (300, 40)])
 def test_planted_beads_are_found_and_no_cells(beads: str, n_beads: int, level: float) -> None:
     found = clean.find_beads(made(10_000, n_beads, level, beads=beads))
@@ -41,7 +42,7 @@ def test_planted_beads_are_found_and_no_cells(beads: str, n_beads: int, level: f
     assert flag[:10_000].sum() == 0
     step = found.steps[-1]
     assert step["params"]["beads"] == beads
-    assert step["counts"] == {"bead": int(flag.sum()), "bead_cell": 10}
+    assert step["counts"] == {"bead": int(flag.sum()), "bead_bead": 0, "bead_cell": 10}
 
 
 def test_flag_is_the_mask_of_its_region() -> None:
@@ -74,7 +75,7 @@ def test_missing_channels_leave_a_caution_that_lists_them() -> None:
 
 
 def test_unknown_set_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"beads is 'dsv', expected one of auto, dvs, dvs2010; did you mean `dvs`\?"):
+    with pytest.raises(UsageError, match=r"beads is 'dsv', expected one of auto, dvs, dvs2010, eq6; did you mean `dvs`\?"):
         clean.find_beads(made(100, 10, 800), beads="dsv")
 
 

@@ -95,7 +95,7 @@ FAULTS = {
     "slash": (HEAD + CD45.replace("CD45+", "CD45/x"), r":3: `CD45/x` cannot be a pop's name"),
     "boolean names": (
         HEAD + "  - pop: cells\n    gating_method: boolean\n    gating_args: {none_of: [beads]}\n",
-        r":3: `cells`: no gate `beads` before it; .*flags of clean: bead, debris, doublet, dead",
+        r":3: `cells`: no gate `beads` before it; .*flags of clean: bead, unsteady, debris, doublet, dead",
     ),
     "boolean looks ahead": (
         HEAD + "  - pop: x\n    gating_method: boolean\n    gating_args: {none_of: [CD45+]}\n" + CD45,

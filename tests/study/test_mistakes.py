@@ -182,7 +182,7 @@ MISTAKES: dict[str, tuple[Mistake, int, str]] = {
     "unknown flag": (
         edit("my.gates.yaml", "[doublet]", "[dublet]"), 2,
         "my.gates.yaml:10: `singlets`: no gate `dublet` before it; gates: cells; "
-        "flags of clean: bead, debris, doublet, dead",
+        "flags of clean: bead, unsteady, debris, doublet, dead",
     ),
     # the study
     "unknown setting": (setting("sample: s.csv"), 2, "study.yaml:3: unknown setting `sample`; did you mean `samples`?"),
