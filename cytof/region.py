@@ -1,9 +1,10 @@
 """Where a gate lies, as data, and its mask on arrays: rectangle (intervals), polygon, ellipse, boolean.
 
 Cleaning draws regions, gating draws regions, and the Gating-ML writer writes them; so they stand below all three.
-A dimension is a channel with a scale: ``cofactor=None`` is linear, a number is ``arcsinh(x / cofactor)``. Rectangle
-bounds follow Gating-ML 2.0: ``low <= x < high``. Bounds of scaled dimensions are kept on that scale and compared in
-counts (``x >= sinh(low) * cofactor``), so that a mask needs no transformed copy and agrees with double precision.
+A dimension is a channel with a scale: ``cofactor=None`` is linear, a number is ``arcsinh(x / cofactor)``; gates of
+other software may stand on a :class:`cytof.scale.Scale` (log, logicle, hyperlog, FlowJo's) instead. Rectangle bounds
+follow Gating-ML 2.0: ``low <= x < high``. Bounds of scaled dimensions are kept on that scale and compared in counts
+(``x >= sinh(low) * cofactor``), so that a mask needs no transformed copy and agrees with double precision.
 
 Source: Spidlen et al. 2015, Gating-ML 2.0 (sections 5.1 rectangle, 5.2 polygon, 5.3 ellipsoid, 5.5 boolean).
 """
@@ -19,17 +20,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cytof.scale import to_counts
+from cytof.scale import Scale, to_counts
 
 __all__ = ["Boolean", "Dimension", "Ellipse", "Polygon", "Rectangle", "Region", "from_json", "mask", "to_json"]
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One axis of a region: a channel (`Nd142`) and its scale (``None`` linear, else the arcsinh cofactor)."""
+    """One axis of a region: a channel (`Nd142`) and its scale (``None`` linear, else the arcsinh cofactor).
+
+    ``scale`` is for gates of other software, on neither of the two; it excludes a cofactor.
+    """
 
     channel: str
     cofactor: float | None = None
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def mask(
         return _boolean(region, masks or {})
     if isinstance(region, Rectangle):
         return _rectangle(region, column)
-    points = np.stack([_scaled(column(d.channel), d.cofactor) for d in region.dims], axis=1)
+    points = np.stack([_scaled(column(d.channel), d) for d in region.dims], axis=1)
     if isinstance(region, Ellipse):
         away = points - np.asarray(region.mean)
         inverse = np.linalg.inv(np.asarray(region.covariance, float))
@@ -105,9 +110,20 @@ def mask(
     return _polygon(points, np.asarray(region.vertices, float))
 
 
-def _scaled(values: NDArray, cofactor: float | None) -> NDArray[np.float64]:
+def _scaled(values: NDArray, dim: Dimension) -> NDArray[np.float64]:
     values = np.asarray(values, np.float64)
-    return values if cofactor is None else np.arcsinh(values / cofactor)
+    if dim.scale is not None:
+        return dim.scale.forward(values)
+    return values if dim.cofactor is None else np.arcsinh(values / dim.cofactor)
+
+
+def _in_counts(bound: float, dim: Dimension) -> float:
+    """Return a bound of the dimension's scale in counts; every scale rises, so comparisons stay as they are."""
+    if not math.isfinite(bound):
+        return bound
+    if dim.scale is not None:
+        return float(dim.scale.inverse(np.array([bound]))[0])
+    return bound if dim.cofactor is None else to_counts(bound, dim.cofactor)
 
 
 def _float32_at_least(bound: float) -> np.float32:
@@ -120,9 +136,7 @@ def _rectangle(region: Rectangle, column: Callable[[str], NDArray]) -> NDArray[n
     inside: NDArray[np.bool_] | None = None
     for dim, low, high in zip(region.dims, region.low, region.high, strict=True):
         values = column(dim.channel)
-        if dim.cofactor is not None:
-            low = to_counts(low, dim.cofactor) if math.isfinite(low) else low
-            high = to_counts(high, dim.cofactor) if math.isfinite(high) else high
+        low, high = _in_counts(low, dim), _in_counts(high, dim)
         if values.dtype == np.float32:
             low, high = _float32_at_least(low), _float32_at_least(high)  # type: ignore[assignment]
         hit = ~np.isnan(values)
@@ -163,7 +177,11 @@ def _boolean(region: Boolean, masks: Mapping[str, NDArray[np.bool_]]) -> NDArray
 def to_json(region: Region) -> str:
     """Return the region as one line of JSON with sorted keys, exact to the last bit."""
     kind = next(k for k, c in _KINDS.items() if isinstance(region, c))
-    return json.dumps({"kind": kind, **asdict(region)}, sort_keys=True)
+    data = asdict(region)
+    for dim in data.get("dims", ()):
+        if dim["scale"] is None:
+            del dim["scale"]
+    return json.dumps({"kind": kind, **data}, sort_keys=True)
 
 
 def from_json(text: str) -> Region:
@@ -178,8 +196,13 @@ def from_json(text: str) -> Region:
     data: dict[str, Any] = json.loads(text)
     kind = _KINDS[data.pop("kind")]
     if "dims" in data:
-        data["dims"] = tuple(Dimension(**d) for d in data["dims"])
+        data["dims"] = tuple(_dimension(d) for d in data["dims"])
     return kind(**{k: _tuples(v) for k, v in data.items()})
+
+
+def _dimension(data: dict[str, Any]) -> Dimension:
+    scale = data.pop("scale", None)
+    return Dimension(**data, scale=Scale(**scale) if scale else None)
 
 
 def _tuples(value: Any) -> Any:

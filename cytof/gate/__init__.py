@@ -2,6 +2,7 @@
 
 from cytof.gate._apply import apply
 from cytof.gate._gating import Gating
+from cytof.gate._imported import apply_imported
 from cytof.gate._place import place
 
-__all__ = ["Gating", "apply", "place"]
+__all__ = ["Gating", "apply", "apply_imported", "place"]

@@ -2,7 +2,9 @@
 
 from cytof.io._deidentify import allowed_keywords, deidentify, left_over, scan_for
 from cytof.io._fcs import read_fcs
+from cytof.io._gate_tree import GateTree, ImportedGates
 from cytof.io._gatingml import write_gatingml
+from cytof.io._gatingml_in import read_gates
 from cytof.io._scan import FCSHeader, scan_fcs
 from cytof.io._sheet import read_sheet
 from cytof.io._store import read_h5ad, write_h5ad, write_table
@@ -10,10 +12,13 @@ from cytof.io._write import write_fcs
 
 __all__ = [
     "FCSHeader",
+    "GateTree",
+    "ImportedGates",
     "allowed_keywords",
     "deidentify",
     "left_over",
     "read_fcs",
+    "read_gates",
     "read_h5ad",
     "read_sheet",
     "scan_fcs",

@@ -2,6 +2,7 @@
 
 Source: Spidlen et al. 2015, ISAC Gating-ML 2.0 specification (sections 5.1-5.5 gates, 6.4 ``fasinh``). The scale
 of a channel with cofactor c is ``fasinh`` with M = 1 / ln(10), A = 0 and T = c sinh(1), which makes it arcsinh(x / c).
+Imported gates on log, logicle and hyperlog scales are written on them; FlowJo's own scales are not in the standard.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cytof.errors import UsageError
 from cytof.provenance import atomic
 from cytof.region import Boolean, Dimension, Ellipse, Polygon, Rectangle, Region
+from cytof.scale import Scale
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -58,7 +60,8 @@ def write_gatingml(
     Raises
     ------
     UsageError
-        A parent or a gate that a boolean names is not among the regions, or a gate has no parent entry.
+        A parent or a gate that a boolean names is not among the regions, a gate has no parent entry, or it stands on
+        FlowJo's own scale or on a column that is not in the FCS file (compensated, ratio).
     ResourceError
         The file cannot be written.
 
@@ -79,6 +82,7 @@ def write_gatingml(
     from lxml import etree
 
     _check(regions, parents)
+    _check_dimensions(regions, channels or {})
     ids = _ids(list(regions))
     names = channels or {}
     space = {"gating": f"{_SPACE}gating", "transforms": f"{_SPACE}transformations", "data-type": f"{_SPACE}datatypes"}
@@ -89,6 +93,10 @@ def write_gatingml(
         scale = _sub(root, f"{_T}transformation", {f"{_T}id": _scale_id(cofactor)})
         terms = {f"{_T}T": _number(cofactor * math.sinh(1.0)), f"{_T}M": _number(1 / math.log(10)), f"{_T}A": "0"}
         _sub(scale, f"{_T}fasinh", terms)
+    for wide in sorted({d.scale for r in regions.values() for d in getattr(r, "dims", ()) if d.scale}, key=_wide_id):
+        element = {"log": "flog"}.get(wide.kind, wide.kind)
+        letters = {f"{_T}{k}": _number(getattr(wide, k)) for k in ("TM" if wide.kind == "log" else "TWMA")}
+        _sub(_sub(root, f"{_T}transformation", {f"{_T}id": _wide_id(wide)}), f"{_T}{element}", letters)
     for gate, region in regions.items():
         attributes = {f"{_G}id": ids[gate]}
         if parents[gate] != _ROOT:
@@ -102,7 +110,7 @@ def _as_in_file(region: Region) -> Region:
     """Return the region on the file's own arcsinh values: no scale is left to apply."""
     if isinstance(region, Boolean):
         return region
-    return replace(region, dims=tuple(Dimension(d.channel) for d in region.dims))  # type: ignore[arg-type]
+    return replace(region, dims=tuple(replace(d, cofactor=None) for d in region.dims))  # type: ignore[arg-type]
 
 
 def _check(regions: Mapping[str, Region], parents: Mapping[str, str]) -> None:
@@ -114,6 +122,15 @@ def _check(regions: Mapping[str, Region], parents: Mapping[str, str]) -> None:
         for name in wanted:
             if name not in regions:
                 raise UsageError(f"gate `{gate}` refers to `{name}`, which is not among the regions")
+
+
+def _check_dimensions(regions: Mapping[str, Region], channels: Mapping[str, str]) -> None:
+    for gate, region in regions.items():
+        for dim in getattr(region, "dims", ()):
+            if dim.scale is not None and dim.scale.kind.startswith("fj-"):
+                raise UsageError(f"gate `{gate}` stands on FlowJo's {dim.scale.kind[3:]} scale, not in Gating-ML 2.0")
+            if not channels.get(dim.channel, dim.channel):
+                raise UsageError(f"gate `{gate}` stands on `{dim.channel}`, which is not a channel of the FCS file")
 
 
 def _ids(paths: list[str]) -> dict[str, str]:
@@ -195,6 +212,8 @@ def _dimension(gate: _Element, dim: Dimension, limits: tuple[float, float], name
     attributes = {f"{_G}compensation-ref": "uncompensated"}
     if dim.cofactor is not None:
         attributes[f"{_G}transformation-ref"] = _scale_id(dim.cofactor)
+    elif dim.scale is not None:
+        attributes[f"{_G}transformation-ref"] = _wide_id(dim.scale)
     for key, value in zip(("min", "max"), limits, strict=True):
         if math.isfinite(value):
             attributes[f"{_G}{key}"] = _number(value)
@@ -209,6 +228,10 @@ def _coordinates(element: _Element, values: tuple[float, ...]) -> None:
 
 def _scale_id(cofactor: float) -> str:
     return f"arcsinh_{cofactor:g}".replace(".", "p").replace("-", "m").replace("+", "")
+
+
+def _wide_id(scale: Scale) -> str:
+    return "_".join([scale.kind, *(repr(float(getattr(scale, k))) for k in "TWMA")]).replace("-", "m").replace("+", "")
 
 
 def _number(value: float) -> str:
