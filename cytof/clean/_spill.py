@@ -242,6 +242,8 @@ def _corrected(
     inverse = np.linalg.inv(S) if method == "linear" else S
     gram = np.ascontiguousarray(S @ S.T)
     S = np.ascontiguousarray(S)
+    starts = np.r_[0, np.cumsum((gram != 0).sum(axis=1))].astype(np.int64)
+    others = np.nonzero(gram)[1].astype(np.int64)
 
     def work(start: int, stop: int) -> tuple[int, int, int]:
         from cytof.clean._spill_kernels import solve_linear, solve_nonnegative
@@ -251,7 +253,7 @@ def _corrected(
         good = np.isfinite(Y).all(axis=1)
         if not good.all():
             Y[~good] = 0
-        failed = solve_nonnegative(Y, S, gram) if method == "nnls" else solve_linear(Y, inverse)
+        failed = solve_nonnegative(Y, S, gram, starts, others) if method == "nnls" else solve_linear(Y, inverse)
         after = Y.astype(np.float32)
         if failed or not good.all():
             kept = ~good | np.isnan(after[:, 0])
