@@ -1,27 +1,41 @@
 """Events -> Events with a flag a step: beads, debris, doublets, dead cells. Nothing is dropped; gates drop.
 
-``find_beads`` and ``intact`` add bool columns to ``events.flags`` (True = flagged) and put the geometry of each flag
-into ``events.regions``, so that what was flagged can be drawn and exported. ``waterfall`` counts what is left.
+``find_beads``, ``steady`` and ``intact`` add bool columns to ``events.flags`` (True = flagged) and put the geometry of
+each flag into ``events.regions``, so that what was flagged can be drawn and exported; ``waterfall`` counts the rest.
+``normalize_beads``, ``remove_dither`` and ``add_dither`` change counts. Each step leaves a record in ``events.steps``.
 """
 
-from cytof.clean._beads import BEADS, find_beads
+from cytof.clean._beads import BEADS, bead_kinds, find_beads
 from cytof.clean._debarcode import Debarcoding, debarcode
 from cytof.clean._debarcode_key import read_key
+from cytof.clean._dither import add_dither, dither_kind, remove_dither, tell_dither
 from cytof.clean._intact import intact
+from cytof.clean._normalize import bead_reference, bead_traces, normalize_beads
 from cytof.clean._spill import compensate, neighbours_of, read_spill
 from cytof.clean._spill_estimate import estimate_spill
+from cytof.clean._steady import steady, time_windows
 from cytof.clean._waterfall import waterfall
 
 __all__ = [
     "BEADS",
     "Debarcoding",
+    "add_dither",
+    "bead_kinds",
+    "bead_reference",
+    "bead_traces",
     "compensate",
     "debarcode",
+    "dither_kind",
     "estimate_spill",
     "find_beads",
     "intact",
     "neighbours_of",
+    "normalize_beads",
     "read_key",
     "read_spill",
+    "remove_dither",
+    "steady",
+    "tell_dither",
+    "time_windows",
     "waterfall",
 ]
