@@ -172,15 +172,31 @@ def check(study_path: StudyPath) -> None:
 
 
 @app.command()
-def gate(study_path: StudyPath, strict: Strict = False) -> None:
+def gate(
+    study_path: StudyPath,
+    source: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Take the gates of a Gating-ML, Cytobank or FlowJo (.wsp) file."),
+    ] = None,
+    car: Annotated[str | None, typer.Option("--car", help="With --import: the population of CAR T cells.")] = None,
+    keep: Annotated[str | None, typer.Option("--keep", help="With --import: the population that goes on.")] = None,
+    strict: Strict = False,
+) -> None:
     """Clean and gate every file: gated/*.h5ad, Gating-ML, a page of gates a sample, counts, thresholds, blanks."""
     from cytof import pipeline
-    from cytof.errors import SampleFailures
+    from cytof.errors import SampleFailures, UsageError
 
     loaded = _study(study_path)
+    if source is None and (car or keep):
+        raise UsageError("--car and --keep go with --import", hint="without it, set `gate.keep` in study.yaml")
+    if source is not None:
+        loaded = loaded.model_copy(update={"gates": "none"})
     _refuse_faults(loaded)
     with _progress() as say:
-        failed = pipeline.gate(loaded, strict=strict, say=say)
+        if source is not None:
+            failed = pipeline.gate_imported(loaded, source, car=car, keep=keep, strict=strict, say=say)
+        else:
+            failed = pipeline.gate(loaded, strict=strict, say=say)
         pipeline.gate_pages(loaded, say=say)
     print(loaded.out / "gated")
     if failed:

@@ -49,7 +49,8 @@ def gate_views(gating: Gating, *, bins: int = 80, bins_2d: int = 48) -> pd.DataF
     Returns
     -------
     DataFrame with columns :data:`VIEWS`, bounds on the scale of the gate (arcsinh for masses). Gates on the same two
-    channels of one parent (quadrants) share a view. Boolean gates have none.
+    channels of one parent (quadrants) share a view. Boolean gates, and imported gates on
+    logicle and the like, have none.
 
     Examples
     --------
@@ -82,7 +83,7 @@ def _panels(gating: Gating) -> dict[tuple[str, ...], list[tuple[str, Any]]]:
     for path in gating.masks.columns:
         region = gating.regions.get(path)
         dims = getattr(region, "dims", ())
-        if len(dims) in (1, 2):
+        if len(dims) in (1, 2) and all(d.scale is None for d in dims):
             alone = (path,) if len(dims) == 1 else ()
             found.setdefault((gating.parents[path], *(d.channel for d in dims), *alone), []).append((path, region))
     return found
