@@ -26,6 +26,7 @@ __all__ = ["Debarcoding", "debarcode"]
 
 _FEW = 50  # events below which a barcode's own yield curve tells nothing
 _USUAL = 0.3  # their cutoff: single cells lie above it, most doublets below
+_STEEP = 0.3  # least slope of the yields over the steepest, above which there is no plateau
 _RARE = 0.05  # of the median barcode's events: told, for it may be none at all
 
 
@@ -122,7 +123,7 @@ def debarcode(
     cofactor
         Of the arcsinh, counts.
     min_separation
-        ``"auto"`` estimates a cutoff a barcode: the end of the plateau of its yields, where they fall least between
+        ``"auto"`` estimates a cutoff a barcode: the middle of the plateau of its yields, where they fall least between
         doublets and single cells; ``"catalyst"`` as CATALYST's ``estCutoffs``. A number from 0 to 1 holds for all; a
         mapping gives the cutoff of each barcode it names, the others are estimated; None is no cutoff.
     max_distance
@@ -153,7 +154,7 @@ def debarcode(
     >>> X = rng.lognormal(6, 0.2, (1200, 3)) * key.to_numpy()[truth] + rng.poisson(2, (1200, 3))
     >>> found = debarcode(Events(X.astype(np.float32), pd.DataFrame(index=key.columns), {}, "pool"), key)
     >>> found, bool((found.assignment == key.index[truth]).mean() > 0.99)
-    (Debarcoding(pool: 1,199 of 1,200 events in 3 barcodes), True)
+    (Debarcoding(pool: 1,200 of 1,200 events in 3 barcodes), True)
     """
     in_range(cofactor, 0.01, 1e4, "cofactor")
     if max_distance is not None:
@@ -220,18 +221,22 @@ def _cutoffs(
     above: NDArray[np.int64], given: Mapping[str, float], setting: object, barcodes: list[str]
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Return the cutoff of each barcode and a flag; too few events take the usual one."""
-    estimate = log_logistic if setting == "catalyst" else plateau
-    estimated = [estimate(row / row[0]) if row[0] >= _FEW else np.nan for row in above]
     middle = float(np.median(above[:, 0]))
     cutoffs, flags = [], []
-    for name, own, n in zip(barcodes, estimated, above[:, 0], strict=True):
-        cutoffs.append(given.get(name, _USUAL if np.isnan(own) else own))
-        if n == 0:
+    for name, row in zip(barcodes, above, strict=True):
+        own, steepness = _USUAL, 0.0
+        if row[0] >= _FEW:
+            own, steepness = plateau(row / row[0])
+            own = log_logistic(row / row[0]) if setting == "catalyst" else own
+        cutoffs.append(given.get(name, own))
+        if row[0] == 0:
             flags.append("no events")
-        elif n < _RARE * middle:
-            flags.append(f"{n / middle:.1%} of the median barcode's events: is it in the pool?")
+        elif row[0] < _RARE * middle:
+            flags.append(f"{row[0] / middle:.1%} of the median barcode's events: is it in the pool?")
+        elif steepness > _STEEP:
+            flags.append("yields fall without a plateau: doublets may be among them")
         else:
-            flags.append(f"few events: cutoff {_USUAL}" if np.isnan(own) and name not in given else "")
+            flags.append(f"few events: cutoff {_USUAL}" if row[0] < _FEW and name not in given else "")
     return np.round(cutoffs, 4), flags
 
 

@@ -15,15 +15,16 @@ SEPARATIONS: NDArray[np.float64] = np.arange(101) / 100
 
 _STEEP = 0.1  # relative loss of yield a unit of separation at which the log-logistic's plateau ends
 _WIDTH = 0.03  # standard deviation of the smoothing of the slope
-_LEAST = 0.1  # below this no single cell lies: two cells of about equal stain do
+_LEAST = 0.25  # below this lie two cells, up to about four times apart in stain
 _FLAT = 0.02  # of the steepest slope: what still counts as flat
 
 
-def plateau(share: NDArray[np.float64]) -> float:
-    """Return the end of the plateau of a yield curve: where it falls least, between doublets and single cells.
+def plateau(share: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the middle of the plateau of a yield curve, where it falls least, and how steep it is there.
 
-    The slope (the density of separations) is smoothed; its highest peak above 0.25 are the single cells. The cutoff is
-    the last place before that peak at which the slope is within 2 % of that peak of its least value above 0.1.
+    The slope (the density of separations) is smoothed; its highest peak above 0.25 are the single cells. The plateau
+    is where, between 0.25 and that peak, the slope exceeds its least value by less than 2 % of the peak. The
+    second value is the least slope as a share of the peak: near 0 for a plateau, near 1 where there is none.
 
     Parameters
     ----------
@@ -33,18 +34,20 @@ def plateau(share: NDArray[np.float64]) -> float:
     Examples
     --------
     >>> doublets, cells = 0.3 * (SEPARATIONS < 0.15), 0.7 / (1 + (SEPARATIONS / 0.7) ** 16)
-    >>> 0.2 < plateau(doublets + cells) < 0.5
-    True
+    >>> middle, steepness = plateau(doublets + cells)
+    >>> 0.25 < middle < 0.5, steepness < 0.1
+    (True, True)
     """
     fall = np.maximum(-np.diff(share), 0)
     middle = (SEPARATIONS[1:] + SEPARATIONS[:-1]) / 2
     kernel = np.exp(-0.5 * ((middle[:, None] - middle) / _WIDTH) ** 2)
     slope = kernel @ fall / kernel.sum(axis=1)
-    singles = middle > 0.25
+    singles = middle > _LEAST
     peak = int(np.flatnonzero(singles)[slope[singles].argmax()])
     between = np.flatnonzero((middle > _LEAST) & (np.arange(len(middle)) <= peak))
     flat = slope[between] <= slope[between].min() + _FLAT * slope[peak]
-    return float(SEPARATIONS[between[np.flatnonzero(flat)[-1]]])
+    places = between[flat]
+    return float(SEPARATIONS[places[len(places) // 2]]), float(slope[between].min() / max(slope[peak], 1e-12))
 
 
 def log_logistic(share: NDArray[np.float64]) -> float:

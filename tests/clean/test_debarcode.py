@@ -60,6 +60,18 @@ def test_planted_samples_are_found_and_doublets_left(sd: float, rule: str) -> No
     assert (found.yields["flag"] == "").all()
 
 
+def test_without_a_plateau_cutoffs_stay_strict_and_that_is_told() -> None:
+    """Dim cells, 1.8-fold apart in brightness (one standard deviation): yields fall steadily and no valley shows."""
+    events, truth, doublet = pool(pd_key(), sd=0.6, level=4)
+    found = clean.debarcode(events, pd_key())
+    names = found.assignment.astype(str).to_numpy()
+    single = np.arange(len(events)) < 8_000
+    assert (names == truth)[single].mean() >= 0.9
+    assert ((names != truth) & (names != ""))[single].sum() == 0
+    assert (names[doublet] != "").mean() <= 0.1
+    assert (found.yields["flag"] == "yields fall without a plateau: doublets may be among them").mean() > 0.7
+
+
 def test_free_key_takes_the_widest_gap() -> None:
     events, truth, _ = pool(free_key(), n_doublets=0)
     found = clean.debarcode(events, free_key())
@@ -74,7 +86,11 @@ def test_free_key_takes_the_widest_gap() -> None:
 
 
 def test_public_pool_of_twenty_samples(real_data: Callable[[str], Path]) -> None:
-    """Six Pd channels, three positive; DNA and event length, which debarcoding does not read, tell the doublets."""
+    """Six Pd channels, three positive; DNA and event length, which debarcoding does not read, tell the doublets.
+
+    A fifth of the events have a fourth channel more than half as bright as the third and twice the DNA: two cells. At
+    the default cutoffs they stay out, and four fifths of the others are assigned (two thirds of all).
+    """
     events = io.read_fcs(real_data("nolan_debarcoder/sample_barcoded_file.fcs"))
     found = clean.debarcode(events, real_data("nolan_debarcoder/sample_barcode_key.csv"))
     assert len(found.key) == 20
@@ -85,11 +101,11 @@ def test_public_pool_of_twenty_samples(real_data: Callable[[str], Path]) -> None
     bits = found.key.to_numpy()[found.assignment.cat.codes.to_numpy()[assigned] - 1]
     assert np.take_along_axis(bits, top, axis=1).all()
     X = np.sort(events.columns(PD), axis=1)
-    clear = (X[:, 3] > 100) & (X[:, 2] < X[:, 3] / 4)
-    assert assigned[clear].mean() >= 0.85
-    assert assigned.mean() >= 0.65
-    four = X[:, 2] > X[:, 3] / 2  # a fourth channel as bright: two cells
+    four = X[:, 2] > X[:, 3] / 2
+    assert 0.15 < four.mean() < 0.25
     assert assigned[four].sum() == 0
+    assert assigned[~four].mean() >= 0.8
+    assert assigned.mean() >= 0.66
     dna, length = events.column("Ir191"), events.column("Cell_length")
     assert np.median(dna[four]) > 1.8 * np.median(dna[assigned])
     assert np.median(length[four]) > 1.3 * np.median(length[assigned])
