@@ -88,12 +88,13 @@ class Debarcoding:
         ResourceError
             The folder cannot be written or the disk is full.
         """
-        folder = Path(folder)
+        folder, table = Path(folder), self.events.channels
+        named = {c: table[c].tolist() if c in table else list(table.index) for c in ("pnn", "pns")}
         written = {}
         for name, n in zip(self.yields["barcode"], self.yields["n_assigned"], strict=True):
             if n:
                 written[name] = folder / f"{name}.fcs"
-                write_fcs(written[name], self.sample(name), keywords={"BARCODE": name})
+                write_fcs(written[name], self.sample(name), keywords={"BARCODE": name}, **named)
         return written
 
 
@@ -202,6 +203,9 @@ def _given(min_separation: float | Mapping[str, float] | str | None, barcodes: l
             one_of(name, barcodes, "barcode", where="min_separation")
             in_range(value, 0, 1, f"min_separation of {name}")
         return {str(k): float(v) for k, v in min_separation.items()}
+    if min_separation is not None and not isinstance(min_separation, int | float | np.number):
+        found = f"min_separation is a {type(min_separation).__name__}"
+        raise UsageError(f"{found}, expected a number, a mapping, auto, catalyst or None")
     value = 0.0 if min_separation is None else in_range(min_separation, 0, 1, "min_separation")
     return dict.fromkeys(barcodes, float(value))
 

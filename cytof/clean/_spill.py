@@ -51,7 +51,9 @@ def neighbours_of(channels: Events | Iterable[str]) -> pd.DataFrame:
     [['La139', 'Gd155', 'oxide'], ['Gd155', 'Gd156', 'M+1'], ['Gd155', 'Gd156', 'isotope'], ['Gd156', 'Gd155', 'M-1'], \
 ['Gd156', 'Gd155', 'isotope']]
     """
-    names = [str(c) for c in (channels.channels.index if isinstance(channels, Events) else channels)]
+    if isinstance(channels, Events | str):
+        channels = [channels] if isinstance(channels, str) else channels.channels.index
+    names = [str(c) for c in channels]
     metals = [(name, *metal) for name in names if (metal := parse_metal(name))]
     rows = [
         (source, target, kind)
@@ -205,12 +207,18 @@ def compensate(
 
 def _square(events: Events, matrix: pd.DataFrame, where: str) -> tuple[list[str], NDArray[np.float64], list[str]]:
     """Return the channels of the file that are in the matrix, in its order, the matrix among them, and the others."""
+    if (
+        matrix.shape[1]
+        and not pd.api.types.is_numeric_dtype(matrix.iloc[:, 0])
+        and matrix.index.equals(pd.RangeIndex(len(matrix)))
+    ):
+        matrix = matrix.set_index(matrix.columns[0])  # as `pandas.read_csv` leaves it
     columns = [str(c) for c in matrix.columns]
     index = [str(c) for c in matrix.index]
     values = matrix.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     fault, hint = "", ""
     if not values.size:
-        fault = "the spillover matrix is empty"
+        fault = "it is empty"
     elif not (np.isfinite(values) & (values >= 0)).all():
         fault = "it holds NaN, text or values below 0"
     elif odd := [c for c in index if c not in columns]:
@@ -226,7 +234,11 @@ def _square(events: Events, matrix: pd.DataFrame, where: str) -> tuple[list[str]
     channel = {c: channel_of(events, c) for c in columns}
     held = [c for c in columns if channel[c]]
     if not held:
-        raise PanelError(f"{events.sample_id} has none of the channels {', '.join(columns)}", where=where)
+        raise PanelError(
+            f"{events.sample_id} has none of the channels {', '.join(columns)}",
+            where=where,
+            hint="name them by metal or antigen",
+        )
     if len({channel[c] for c in held}) < len(held):
         raise PanelError(f"two names for one channel among {', '.join(held)}", where=where, hint="keep one")
     S = full[np.ix_([columns.index(c) for c in held], [columns.index(c) for c in held])]

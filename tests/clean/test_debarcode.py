@@ -187,13 +187,14 @@ def test_cutoffs_given_by_number_by_barcode_and_none() -> None:
         clean.debarcode(events, pd_key(), min_separation={"s3": 0.9})
     with pytest.raises(UsageError, match="min_separation is 'otto', expected one of auto, catalyst"):
         clean.debarcode(events, pd_key(), min_separation="otto")
+    with pytest.raises(UsageError, match="min_separation is a list, expected a number, a mapping, auto"):
+        clean.debarcode(events, pd_key(), min_separation=[0.3])  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="min_separation is 30, expected 0 to 1"):
         clean.debarcode(events, pd_key(), min_separation=30)
 
 
 def test_one_file_a_barcode(tmp_path: Path) -> None:
     events, *_ = pool(pd_key(), n=2_000)
-    events = events.replace(channels=pd.DataFrame({"pnn": [f"{c}Di" for c in PD], "pns": PD}, index=PD))
     found = clean.debarcode(events, pd_key())
     paths = found.write(tmp_path / "samples")
     assert sorted(paths) == sorted(pd_key().index)

@@ -170,6 +170,17 @@ def test_channels_that_the_file_lacks_are_told() -> None:
         clean.compensate(events, planted(["Gd155", "Gd156"]))
 
 
+@pytest.mark.parametrize("n", [0, 1, 50])
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan, 3e38])
+def test_few_constant_and_broken_events_raise_nothing(n: int, value: float) -> None:
+    found = clean.compensate(made(np.full((n, 4), value), NAMES[:4]), planted(NAMES[:4]))
+    assert found.X.shape == (n, 4)
+    assert len(found.warnings) == (n > 0 and np.isnan(value))
+    assert np.isnan(found.X).all() == (n == 0 or np.isnan(value))
+    with pytest.raises(InputError, match=r"fewer than 50 beads in every channel: La139 \(0\), Pr141 \(0\)"):
+        clean.estimate_spill(made(np.full((n, 4), value), NAMES[:4]), NAMES[:4])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -191,7 +202,9 @@ def test_matrix_file_is_read_back_and_used(tmp_path: Path) -> None:
     io.write_table(path, planted())
     assert np.array_equal(clean.read_spill(path), planted())
     events = made(cells(n=100))
-    assert np.array_equal(clean.compensate(events, path).X, clean.compensate(events, planted()).X)
+    expected = clean.compensate(events, planted()).X
+    assert np.array_equal(clean.compensate(events, path).X, expected)
+    assert np.array_equal(clean.compensate(events, pd.read_csv(path, float_precision="round_trip")).X, expected)
 
 
 @pytest.mark.parametrize(
