@@ -38,7 +38,7 @@ class Events:
     warnings
         What was mended or passed over while reading and cleaning.
     flags
-        One bool column a cleaning step, True where the event is flagged (``bead debris doublet dead``).
+        One bool column a cleaning step, True where the event is flagged (``bead unsteady debris doublet dead``).
     regions
         Geometry behind each flag, for export.
     steps

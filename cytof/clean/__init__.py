@@ -5,12 +5,13 @@ each flag into ``events.regions``, so that what was flagged can be drawn and exp
 ``normalize_beads``, ``remove_dither`` and ``add_dither`` change counts. Each step leaves a record in ``events.steps``.
 """
 
+from cytof.clean._bead_tables import bead_reference, bead_traces
 from cytof.clean._beads import BEADS, bead_kinds, find_beads
 from cytof.clean._debarcode import Debarcoding, debarcode
 from cytof.clean._debarcode_key import read_key
 from cytof.clean._dither import add_dither, dither_kind, remove_dither, tell_dither
 from cytof.clean._intact import intact
-from cytof.clean._normalize import bead_reference, bead_traces, normalize_beads
+from cytof.clean._normalize import normalize_beads
 from cytof.clean._spill import compensate, neighbours_of, read_spill
 from cytof.clean._spill_estimate import estimate_spill
 from cytof.clean._steady import steady, time_windows

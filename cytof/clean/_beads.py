@@ -31,6 +31,7 @@ BEADS: dict[str, tuple[str, ...]] = {
 _BOUNDS = (0.7, 5.0)  # where the threshold may lie, arcsinh(counts / 5): 4 to 371 counts
 _ONE_COUNT = 0.2  # the least a bead channel may ask for
 _SEEDS = 50
+_HIGHEST = np.float32(1e9)  # counts; what is beyond, infinity included, counts as this
 _MANY = 0.5  # a larger share of beads is told
 _NO_CELL = 1.6  # where it is put when no valley stands out: 12 counts in every bead channel, which no cell has
 _PAIR = float(np.log(1.5))  # two beads have twice the signal of one; the line is drawn half way (geometric: 1.4)
@@ -75,8 +76,9 @@ def find_beads(events: Events, *, beads: str | Sequence[str] = "auto") -> Events
     present = {name: chans for name, chans in sets.items() if all(c in events.channels.index for c in chans)}
     if not present or not len(events):
         missing = {n: [c for c in chans if c not in events.channels.index] for n, chans in sets.items()}
-        what = "; ".join(f"{n}: {', '.join(m)}" for n, m in missing.items() if m) or "no events"
-        caution = Caution(f"{events.sample_id}:beads", f"channels missing ({what})", "beads were not looked for")
+        what = "; ".join(f"{n}: {', '.join(m)}" for n, m in missing.items() if m)
+        said = f"channels missing ({what})" if len(events) else "no events"
+        caution = Caution(f"{events.sample_id}:beads", said, "beads were not looked for")
         return events.replace(warnings=(*events.warnings, caution))
     regions = {name: _region(events, chans) for name, chans in present.items()}
     masks = {name: mask(r, events.column) for name, r in regions.items()}
@@ -139,7 +141,7 @@ def bead_kinds(events: Events) -> pd.Series:
     places = places[np.argsort(events.rows[places], kind="stable")]
     signal = np.zeros(len(places))
     for dim in region.dims:
-        signal += np.log1p(np.maximum(events.column(dim.channel)[places], 0)) / len(region.dims)
+        signal += np.log1p(np.clip(events.column(dim.channel)[places], 0, _HIGHEST)) / len(region.dims)
     if len(places) >= _SEEDS:
         away = signal - smoothed(signal[:, None]).ravel()
         spread = float(np.median(np.abs(away))) * 1.4826
@@ -162,13 +164,13 @@ def _region(events: Events, channels: tuple[str, ...]) -> Rectangle:
     lowest = events.column(channels[0]).copy()
     for channel in channels[1:]:
         np.minimum(lowest, events.column(channel), out=lowest)
-    lowest = np.arcsinh(lowest / np.float32(COFACTOR))
+    lowest = np.arcsinh(np.minimum(lowest, _HIGHEST) / np.float32(COFACTOR))
     threshold = _threshold(lowest)
     low = dict.fromkeys(channels, threshold)
     seeds = lowest >= threshold
     if seeds.sum() >= _SEEDS:  # a dim bead channel: its own lower limit, where that is less
         for channel in channels:
-            values = np.arcsinh(events.column(channel)[seeds] / np.float32(COFACTOR))
+            values = np.arcsinh(np.minimum(events.column(channel)[seeds], _HIGHEST) / np.float32(COFACTOR))
             middle, upper = np.quantile(values, [0.5, 0.84])
             low[channel] = round(min(threshold, max(_ONE_COUNT, float(middle - 4 * (upper - middle)))), 4)
     return Rectangle(tuple(Dimension(c, COFACTOR) for c in channels), tuple(low.values()), (np.inf,) * len(channels))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cytof.errors import Caution
 from cytof.events import Events
 
 __all__ = ["Clock", "mass_channels", "read_clock"]
@@ -43,6 +44,11 @@ class Clock:
     n: int
     seconds: float
     told: tuple[tuple[str, str], ...] = ()
+
+    def cautions(self, events: Events) -> list[Caution]:
+        """Return what was told as cautions, but for those that the events carry already."""
+        found = [Caution(f"{events.sample_id}:{self.channel}", *told) for told in self.told]
+        return [c for c in found if c not in events.warnings]
 
 
 def read_clock(events: Events) -> Clock | None:

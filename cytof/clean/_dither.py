@@ -1,7 +1,8 @@
 """Whole counts, or counts that the instrument's software has spread between whole numbers; both ways.
 
-Helios software stores a count k > 0 as k - u, u uniform on [0, 1) (older software spreads the zeros too, over (-1, 0]),
-or as k with Gaussian noise. Analysis does not need it: it only hides ties in plots.
+Instrument software stores a count k > 0 as k - u, u uniform on [0, 1) (or the zeros too, over (-1, 0]), or as k with
+Gaussian noise. It hides ties in plots, analysis does not need it. Dual counts of Helios software 6.7, as public files
+have them, are neither: their density falls smoothly across the whole numbers, and there is nothing to round back to.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ __all__ = ["add_dither", "dither_kind", "remove_dither", "tell_dither"]
 
 _DRAW = 20_000  # events looked at
 _ENOUGH = 500  # values between whole numbers
-_LIMITS = (5.0, 50.0, 1000.0)  # counts looked at; low ones tell most
+_LOW = 5.0  # counts looked at: high ones lie evenly between whole numbers whatever was done to them
 _WHOLE = 1e-3
 _NEAR = 0.65  # of the values lie within a quarter of a whole number: Gaussian (uniform: a half)
-_UNEVEN = 0.07  # distance of the fractions from uniform (Kolmogorov); public Helios files reach 0.045
+_UNEVEN = 0.07  # distance of the fractions from uniform (Kolmogorov)
 _LOOSE = 0.003  # effect size (chi-squared / n) of "the fractions look different from one whole number to the next"
+_FLAT, _SMOOTH = 0.3, 0.7  # share of the density's fall between whole numbers: none for k - u, all for a smooth one
 _BLOCK = 16_384
 
 
@@ -40,9 +42,10 @@ def dither_kind(events: Events) -> str:
     ``"gaussian"``
         Whole numbers with Gaussian noise, of both signs or only downwards.
     ``"continuous"``
-        Neither: counts that were multiplied (normalised), compensated or averaged.
+        Neither: counts that were multiplied (normalised), compensated or averaged, and those of Helios software 6.7,
+        whose density shows no whole numbers at all.
     ``"unknown"``
-        Too few values to tell.
+        Too few low counts to tell.
 
     Examples
     --------
@@ -164,21 +167,21 @@ def _kind(values: NDArray[np.float32]) -> str:
     if np.mean(np.abs(nonzero - np.rint(nonzero)) <= _WHOLE * np.maximum(1, np.abs(nonzero) / 100)) > 0.99:
         return "integer"
     if nonzero.min() < -1.5:
-        if _near(nonzero[np.abs(nonzero) < _LIMITS[1]]) > _NEAR:
+        if _near(nonzero[np.abs(nonzero) < 10 * _LOW]) > _NEAR:
             return "gaussian"
         return "continuous"
-    for limit in _LIMITS:
-        low = nonzero[(nonzero > 0) & (nonzero < limit)].astype(np.float64)
-        if len(low) >= _ENOUGH:
-            break
-    else:
+    low = nonzero[(nonzero > 0) & (nonzero < _LOW)].astype(np.float64)
+    if len(low) < _ENOUGH:
         return "unknown"
     if _near(low) > _NEAR:
         return "gaussian"
     fraction = np.ceil(low) - low
     bins = np.histogram(fraction, 10, (0, 1))[0]
     uneven = np.abs(np.cumsum(bins) / len(low) - np.arange(1, 11) / 10).max()
-    return "uniform" if uneven < _UNEVEN and _tied(low, fraction) else "continuous"
+    if uneven > _UNEVEN or _loose(low, fraction):
+        return "continuous"
+    share, error = _smoothness(low)
+    return "continuous" if share - 2 * error > _FLAT else "uniform" if share + 2 * error < _SMOOTH else "unknown"
 
 
 def _near(values: NDArray) -> float:
@@ -191,14 +194,29 @@ def _both_signs(values: NDArray) -> bool:
     return bool(len(away)) and float(np.mean(away > 0)) > 0.25
 
 
-def _tied(low: NDArray[np.float64], fraction: NDArray[np.float64]) -> bool:
-    """Tell whether the fractions are spread alike below 1, 2, 3, ... counts: counts that were multiplied are not."""
+def _loose(low: NDArray[np.float64], fraction: NDArray[np.float64]) -> bool:
+    """Tell whether the fractions are spread differently below 1, 2, 3, ... counts: so they are after multiplying."""
     table = np.histogram2d(np.ceil(low), fraction, bins=[np.arange(0.5, 6), np.linspace(0, 1, 11)])[0]
     table = table[table.sum(axis=1) >= 100]
     n = table.sum()
     if len(table) < 2:
-        return True
+        return False
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
     chi2 = float((((table - expected) ** 2) / np.maximum(expected, 1e-9)).sum())
     freedom = (len(table) - 1) * 9
-    return (chi2 - freedom) / n < _LOOSE or chi2 < freedom + 4 * np.sqrt(2 * freedom)
+    return (chi2 - freedom) / n > _LOOSE and chi2 > freedom + 4 * np.sqrt(2 * freedom)
+
+
+def _smoothness(low: NDArray[np.float64]) -> tuple[float, float]:
+    """Return how much of the fall of the density happens between whole numbers, and its standard error.
+
+    0: all of it in steps at the whole numbers (k - u); about 1: none of it (a smooth density). From the halves of the
+    intervals below 2, 3 and 4 counts, against the slope from the intervals beside them.
+    """
+    halves = np.histogram(low, np.arange(0, 5.5, 0.5))[0].reshape(5, 2).astype(float)
+    whole = halves.sum(axis=1)
+    fall = (whole[:-2] - whole[2:]).sum() / 8  # a straight slope parts an interval's halves by a quarter of its fall
+    found = (halves[1:4, 0] - halves[1:4, 1]).sum()
+    if fall <= 0:
+        return 0.5, np.inf
+    return float(found / fall), float(np.sqrt(whole[1:4].sum()) / fall)

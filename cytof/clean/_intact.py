@@ -47,12 +47,19 @@ def intact(events: Events, *, z: float = 3.0) -> Events:
     Returns
     -------
     Events with ``flags`` and ``regions`` for ``debris doublet dead`` as far as the channels allow, the regions
-    ``nucleated`` and ``single`` whose complements ``debris`` and ``doublet`` are, and one step record each.
+    ``nucleated`` and ``single`` whose complements ``debris`` and ``doublet`` are, and one step record each: limits,
+    counts, and ``by_channel``, what each limit alone flags.
 
     Raises
     ------
     UsageError
         ``z`` is out of its range.
+
+    Notes
+    -----
+    The limits are intervals. An ellipse on the two DNA channels (:func:`cytof.density.ellipse`, squared distances of 9
+    to 16, in place of the intervals) was tried and is no better: F1 of the synthetic patient 0.989-0.994 for 0.994, and
+    93-96 % of the least well kept of the eleven populations of Liu et al. 2020 for 98 %.
 
     Examples
     --------
@@ -107,13 +114,11 @@ def _flagged(events: Events, regions: dict[str, Region], z: float, skipped: list
         if name in masks:
             flags = flags.assign(**{name: masks[name]})
             geometry = regions["nucleated" if name == "debris" else "single" if name == "doublet" else name]
-            limits = {
-                d.channel: [low, high]
-                for d, low, high in zip(geometry.dims, geometry.low, geometry.high, strict=True)  # type: ignore[union-attr]
-            }
+            limits, by_channel = _by_channel(events, geometry, keep=name != "dead")
             new, n_left = int((masks[name] & left).sum()), int(left.sum())
             counts = {name: int(masks[name].sum()), "not_flagged_before": new}
-            steps.append({"step": name, "params": {"z": z, "limits": limits}, "counts": counts})
+            step = {"step": name, "params": {"z": z, "limits": limits}, "counts": counts, "by_channel": by_channel}
+            steps.append(step)
             left = left & ~masks[name]
             if new > _MANY * max(n_left, 1):
                 found = f"{new / n_left:.0%} of the events left are flagged `{name}`"
@@ -125,6 +130,16 @@ def _flagged(events: Events, regions: dict[str, Region], z: float, skipped: list
     return events.replace(
         flags=flags, regions={**events.regions, **regions}, steps=tuple(steps), warnings=tuple(cautions)
     )
+
+
+def _by_channel(events: Events, geometry: Region, *, keep: bool) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Return the limits of each channel and how many events each flags alone: a manual chain can be compared."""
+    limits, flagged = {}, {}
+    for dim, low, high in zip(geometry.dims, geometry.low, geometry.high, strict=True):  # type: ignore[union-attr]
+        inside = int(mask(Rectangle((dim,), (low,), (high,)), events.column).sum())
+        limits[dim.channel] = [low, high]
+        flagged[dim.channel] = len(events) - inside if keep else inside
+    return limits, flagged
 
 
 def _dna_limits(
@@ -140,7 +155,10 @@ def _dna_limits(
         return []
     limits = []
     for channel in channels:
-        counts = density.histogram(np.arcsinh(events.column(channel)[kept] / np.float32(COFACTOR)))
+        counts = _histogram(events, channel, kept)
+        if not counts.any():
+            skipped.append(f"{channel} holds no numbers")
+            continue
         d = density.smooth(counts)
         peak = _cell_peak(d)
         left, right = (max(density.spread_of_mode(d, peak, side), 0.05) for side in (-1, 1))
@@ -148,6 +166,11 @@ def _dna_limits(
         low = _valley_below(counts, mode, mode - (z + 1) * left)
         limits.append((low, mode + min((z + 1) * right, max(_DOUBLE, 2.5 * right)), channel))
     return limits
+
+
+def _histogram(events: Events, channel: str, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    values = np.minimum(events.column(channel)[kept], np.float32(1e9))  # infinity: as high as can be
+    return density.histogram(np.arcsinh(values / np.float32(COFACTOR)))
 
 
 def _cell_peak(d: NDArray[np.float64]) -> int:
@@ -190,6 +213,10 @@ def _shape_limits(
     limits = []
     for channel in [*length, *gaussian]:
         values = np.log1p(np.maximum(events.column(channel)[kept].astype(np.float64), 0))
+        values = values[np.isfinite(values)]
+        if not len(values):
+            skipped.append(f"{channel} holds no numbers")
+            continue
         q25, q50, q75 = np.quantile(values, [0.25, 0.5, 0.75])
         if q75 - q25 < 1e-9:
             skipped.append(f"{channel} is constant")
@@ -210,7 +237,10 @@ def _dead_limit(events: Events, kept: NDArray[np.bool_], z: float, skipped: list
         skipped.append("too few intact events for a limit of viability")
         return None
     channel = max(stains, key=lambda c: float(np.quantile(events.column(c), 0.99)))
-    counts = density.histogram(np.arcsinh(events.column(channel)[kept] / np.float32(COFACTOR)))
+    counts = _histogram(events, channel, kept)
+    if not counts.any():
+        skipped.append(f"{channel} holds no numbers: dead cells")
+        return None
     q75, q95 = density.quantile(counts, 0.75), density.quantile(counts, 0.95)
     tail = q95 + (z + 0.5 - 1.645) * max((q95 - q75) / (1.645 - 0.6745), 0.2)
     found = density.valley(

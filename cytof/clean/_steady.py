@@ -119,7 +119,7 @@ def steady(events: Events, *, rate: float = 1.6, drift: float = 1.25) -> Events:
     for span in spans:
         flag |= (clock.segment == span.segment) & (clock.time >= span.start) & (clock.time < span.end)
     regions = _regions(clock, spans)
-    cautions = [Caution(where, *told) for told in clock.told] + _cautions(where, table, clock, spans, flag)
+    cautions = clock.cautions(events) + _cautions(where, table, clock, spans, flag)
     step = {
         "step": "steady",
         "params": {
@@ -223,13 +223,13 @@ def _signal(
         return np.empty(0), 0.0
     sparse = np.concatenate(chosen)
     sparse = sparse[:: max(1, len(sparse) // 20_000)]
-    bright = places[np.nanmedian(_finite(events.X[np.ix_(sparse, places)]), axis=0) >= _BRIGHT]
+    bright = places[_medians(events.X[np.ix_(sparse, places)]) >= _BRIGHT]
     if not len(bright):
         return np.empty(0), 0.0
     medians = np.full((len(chosen), len(bright)), np.nan)
     for w, here in enumerate(chosen):
         if len(here):
-            medians[w] = np.nanmedian(_finite(events.X[np.ix_(here, bright)]), axis=0)
+            medians[w] = _medians(events.X[np.ix_(here, bright)])
     logs = np.log1p(np.maximum(medians, 0))
     level = np.full(len(logs), np.nan)
     full = np.isfinite(logs).all(axis=1)
@@ -238,11 +238,12 @@ def _signal(
     return level, float(np.median(steps)) * 1.4826 / np.sqrt(2) if len(steps) else 0.0
 
 
-def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the values with a channel that holds nothing finite as zeros: its median is then 0."""
-    empty = ~np.isfinite(values).any(axis=0)
-    values[:, empty] = 0
-    return values
+def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the medians of the columns, NaN left out; 0 for a column without a number."""
+    if np.isfinite(values).all():
+        return np.median(values, axis=0)
+    values[:, ~np.isfinite(values).any(axis=0)] = 0
+    return np.nanmedian(values, axis=0)
 
 
 def _line(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,6 +31,7 @@ def read_sheet(study: Study) -> pd.DataFrame:
 def cleaned(study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *, strict: bool) -> Iterator[Events]:
     """Read and clean one file after the other; a file that fails is noted in ``failed`` and passed over."""
     panels: dict[str, Panel | None] = {}
+    _reference(study)  # a table that is not there is told once, before any file is read
     for row in sheet.itertuples():
         if row.sample_id in failed:
             continue
