@@ -89,12 +89,12 @@ class Debarcoding:
             The folder cannot be written or the disk is full.
         """
         folder, table = Path(folder), self.events.channels
-        named = {c: table[c].tolist() if c in table else list(table.index) for c in ("pnn", "pns")}
+        pnn, pns = (table[c].tolist() if c in table else list(table.index) for c in ("pnn", "pns"))
         written = {}
         for name, n in zip(self.yields["barcode"], self.yields["n_assigned"], strict=True):
             if n:
                 written[name] = folder / f"{name}.fcs"
-                write_fcs(written[name], self.sample(name), keywords={"BARCODE": name}, **named)
+                write_fcs(written[name], self.sample(name), pnn=pnn, pns=pns, keywords={"BARCODE": name})
         return written
 
 
