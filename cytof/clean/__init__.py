@@ -3,6 +3,7 @@
 ``find_beads``, ``steady`` and ``intact`` add bool columns to ``events.flags`` (True = flagged) and put the geometry of
 each flag into ``events.regions``, so that what was flagged can be drawn and exported; ``waterfall`` counts the rest.
 ``normalize_beads``, ``remove_dither`` and ``add_dither`` change counts. Each step leaves a record in ``events.steps``.
+``compensate`` takes spillover out and comes before all of them; ``debarcode`` tells the samples of a pooled run apart.
 """
 
 from cytof.clean._bead_tables import bead_reference, bead_traces

@@ -171,13 +171,8 @@ def debarcode(
     above = counts_above(label, separation, len(bits), SEPARATIONS)
     cutoffs, flags = _cutoffs(above, given, min_separation, list(table.index))
     kept = np.where((label >= 0) & (separation >= np.r_[cutoffs, 0].astype(np.float32)[label]), label, np.int32(-1))
-    distance = np.full(len(events), np.nan, np.float32)
-    final = kept
-    if max_distance is not None:
-        centre, root, few = covariances(Y, kept, len(bits))
-        distance = distances_of(Y, kept, centre, root, n_jobs)
-        final = np.where(distance > max_distance, np.int32(-1), kept)
-        flags = [f or ("too few events for a distance" if bare else "") for f, bare in zip(flags, few, strict=True)]
+    distance, final, few = _near(Y, kept, len(bits), max_distance, n_jobs)
+    flags = [f or ("too few events for a distance" if bare else "") for f, bare in zip(flags, few, strict=True)]
     yields = _yields(table, above[:, 0], cutoffs, kept, final, flags)
     params = {
         "cofactor": cofactor, "max_distance": max_distance, "channels": channels,
@@ -191,6 +186,17 @@ def debarcode(
     )
     names = pd.Series(pd.Categorical.from_codes(final + 1, ["", *table.index]), name="barcode")
     return Debarcoding(out, table, names, separation, distance, yields, _curve(table, above))
+
+
+def _near(
+    Y: NDArray[np.float32], kept: NDArray[np.int32], n_barcodes: int, limit: float | None, n_jobs: int | None
+) -> tuple[NDArray[np.float32], NDArray[np.int32], list[bool]]:
+    """Return the distances, the barcodes of what is near enough, and which barcodes had too few events."""
+    if limit is None:
+        return np.full(len(Y), np.nan, np.float32), kept, [False] * n_barcodes
+    centre, root, few = covariances(Y, kept, n_barcodes)
+    distance = distances_of(Y, kept, centre, root, n_jobs)
+    return distance, np.where(distance > limit, np.int32(-1), kept), few
 
 
 def _given(min_separation: float | Mapping[str, float] | str | None, barcodes: list[str]) -> dict[str, float]:

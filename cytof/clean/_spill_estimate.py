@@ -99,13 +99,7 @@ def estimate_spill(
         debarcode(beads, key, cofactor=cofactor, max_distance=None, n_jobs=n_jobs).assignment.cat.codes.to_numpy() - 1
     )
     n_beads = np.bincount(codes[codes >= 0], minlength=len(stained))
-    few = [f"{c} ({n})" for c, n in zip(stained, n_beads, strict=True) if n < _FEW]
-    if len(few) == len(stained):
-        found = f"fewer than {_FEW} beads in every channel: {', '.join(few)}"
-        raise InputError(found, where=beads.sample_id, hint="is this the file of the single-stained beads?")
-    if few:
-        text = f"{beads.sample_id}: fewer than {_FEW} beads of {', '.join(few)}; their spill was not estimated"
-        warnings.warn(text, CytofWarning, stacklevel=2)
+    _tell_few(beads.sample_id, stained, n_beads)
     metals = [str(c) for c in beads.channels.index if parse_metal(str(c)) or c in stained]
     columns = [*stained, *(c for c in metals if c not in stained)]
     reach = _reach(columns, stained)
@@ -119,6 +113,17 @@ def estimate_spill(
     spill = pd.DataFrame(matrix, index=pd.Index(stained, name="channel"), columns=columns).loc[:, received]
     spill.attrs["n_beads"] = {c: int(n) for c, n in zip(stained, n_beads, strict=True)}
     return spill
+
+
+def _tell_few(sample_id: str, stained: list[str], n_beads: NDArray[np.intp]) -> None:
+    """Warn of channels with too few beads; raise where no channel has enough."""
+    few = [f"{c} ({n})" for c, n in zip(stained, n_beads, strict=True) if n < _FEW]
+    if len(few) == len(stained):
+        found = f"fewer than {_FEW} beads in every channel: {', '.join(few)}"
+        raise InputError(found, where=sample_id, hint="is this the file of the single-stained beads?")
+    if few:
+        text = f"{sample_id}: fewer than {_FEW} beads of {', '.join(few)}; their spill was not estimated"
+        warnings.warn(text, CytofWarning, stacklevel=3)
 
 
 def _reach(columns: list[str], stained: list[str]) -> NDArray[np.bool_]:
