@@ -9,6 +9,7 @@ import pytest
 from matplotlib.path import Path as Outline
 
 from cytof.region import Boolean, Dimension, Ellipse, Polygon, Rectangle, from_json, mask, to_json
+from cytof.scale import Scale
 
 X, Y = Dimension("x", 5.0), Dimension("y")
 
@@ -77,6 +78,7 @@ def test_boolean() -> None:
         Polygon((X, Y), ((0.0, 0.0), (1.0, 0.0), (0.3, 0.7))),
         Ellipse((X,), (1.0,), ((2.0,),), 4.0),
         Boolean("and", ("a", "b"), (True, False)),
+        Rectangle((Dimension("FL1-H", scale=Scale("logicle", 1e4, 0.5, 4.5, 0.1)),), (0.1,), (math.inf,)),
     ],
 )
 def test_json_round_trip_is_exact(region) -> None:

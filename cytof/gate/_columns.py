@@ -119,14 +119,17 @@ class Columns:
             )
 
     def _unmix(self, found: Spillover) -> dict[str, NDArray[np.float64]]:
+        matrix = found.matrix
+        if not found.inverted and np.linalg.matrix_rank(matrix) < min(matrix.shape):
+            raise GateError("its compensation matrix has no inverse", where=self.events.sample_id)
         seen = np.stack([np.asarray(self[self._plain(d)], np.float64) for d in found.detectors], axis=1)
         dyes: NDArray
         if found.inverted:
-            dyes = seen @ found.matrix
-        elif found.matrix.shape[0] == found.matrix.shape[1]:
-            dyes = np.linalg.solve(found.matrix.T, seen.T).T
+            dyes = seen @ matrix
+        elif matrix.shape[0] == matrix.shape[1]:
+            dyes = np.linalg.solve(matrix.T, seen.T).T
         else:
-            dyes = seen @ np.linalg.pinv(found.matrix)
+            dyes = seen @ np.linalg.pinv(matrix)
         return {name: np.ascontiguousarray(dyes[:, i]) for i, name in enumerate(found.fluorochromes)}
 
 
@@ -142,7 +145,7 @@ def _own_matrix(events: Events) -> dict[str, Spillover]:
             matrix = np.array(parts[n + 1 :], float).reshape(n, n)
         except ValueError:
             continue
-        if n and not np.array_equal(matrix, np.eye(n)) and abs(np.linalg.det(matrix)) > 1e-9:
+        if n and np.isfinite(matrix).all() and not np.array_equal(matrix, np.eye(n)):
             return {"FCS": Spillover(names, names, matrix)}
     return {}
 

@@ -74,7 +74,7 @@ def apply_imported(
     --------
     ``gated = cy.gate.apply_imported(cy.io.read_fcs("68983.fcs"), cy.io.read_gates("gating.wsp"))``
     """
-    tree, cautions = _tree(events, imported, sample)
+    tree, name, cautions = _tree(events, imported, sample)
     columns = Columns(_without_time_step(events) if imported.flavour == "Cytobank" else events,
                       tree.sources, imported.spillover)  # fmt: skip
     regions, lost = _regions(tree, columns, events)
@@ -84,10 +84,10 @@ def apply_imported(
     if not gates:
         raise GateError(f"none of the gates of {imported.source} can be applied: {told[0]}", where=events.sample_id)
     counts = _counts(events, gates, tree, masks)
-    told += [*cautions, *_count_cautions(counts, imported.source)]
+    told += [*_refused(imported, name), *cautions, *_count_cautions(counts, imported.source)]
     paths = _named(gates, tree, events, car_gate, subset_gates or {})
     return Gating(
-        events=_with_columns(events, columns, regions).replace(warnings=(*events.warnings, *imported.refused, *told)),
+        events=_with_columns(events, columns, regions).replace(warnings=(*events.warnings, *told)),
         masks=pd.DataFrame({p: masks[p] for p in gates}, index=pd.RangeIndex(len(events)), columns=gates, dtype=bool),
         counts=counts,
         thresholds=pd.DataFrame(columns=list(Tables.THRESHOLDS)),
@@ -113,20 +113,28 @@ def _named(
     return (path(car_gate) if car_gate else None), {path(k): v for k, v in subset_gates.items()}
 
 
-def _tree(events: Events, imported: ImportedGates, sample: str | None) -> tuple[GateTree, list[Caution]]:
+def _tree(events: Events, imported: ImportedGates, sample: str | None) -> tuple[GateTree, str, list[Caution]]:
+    """Return the gates, the FCS file name they are for (empty for the default) and what is to be told."""
     if sample is not None:
-        return imported.tree(sample or None), []
+        return imported.tree(sample or None), sample, []
     names = [PurePath(events.keywords.get("$FIL", "").strip()).name, events.sample_id, f"{events.sample_id}.fcs"]
     for name in names:
         if name in imported.samples:
-            return imported.samples[name], []
+            return imported.samples[name], name, []
     if imported.default is None:
-        return imported.tree(next(n for n in names if n)), []
+        name = next(n for n in names if n)
+        return imported.tree(name), name, []
     told = []
     if imported.samples:
         found = f"no gates tailored to {names[0] or names[2]} in {imported.source}"
         told = [Caution(events.sample_id, found, "used the default gates")]
-    return imported.default, told
+    return imported.default, "", told
+
+
+def _refused(imported: ImportedGates, name: str) -> list[Caution]:
+    """Return what was refused while reading, without what concerns other files."""
+    others = tuple(f"{imported.source}[{other}]" for other in imported.samples if other != name)
+    return [c for c in imported.refused if not c.where.startswith(others)]
 
 
 def _without_time_step(events: Events) -> Events:
@@ -166,7 +174,10 @@ def _masks(
 ) -> dict[str, NDArray[np.bool_]]:
     masks: dict[str, NDArray[np.bool_]] = {}
     for path, region in regions.items():
-        hit = mask(region, columns.__getitem__, masks)
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # a bound of 1e308 is infinite in counts, which compares right
+            hit = mask(region, columns.__getitem__, masks)
         parent = tree.parents[path]
         masks[path] = hit if parent == ROOT else hit & masks[parent]
     return masks

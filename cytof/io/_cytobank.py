@@ -64,24 +64,35 @@ class _Experiment:
                 self._gate(element)
         for element in sets:
             self._set(element)
+        self.parents = {key: self._parent(key) for key in self.sets}
         self.files = sorted({f for v in self.variants.values() for f in v if f})
 
     def _gate(self, element: _Element) -> None:
         key = attribute(element, "id")
         number = custom(element, "cytobank", "gate_id") or key
-        self.numbers[key] = number
-        self.names.setdefault(number, custom(element, "cytobank", "name") or key)
+        name = custom(element, "cytobank", "name") or key
+        file = custom(element, "cytobank", "fcs_file_filename")
+        regions: dict[str, Region] = {}
+        fault = ""
         if custom(element, "cytobank", "tailored_per_population_gateset_id"):
-            self.faults[number] = "is tailored to single populations, which is not supported"
-            return
+            fault = "is tailored to single populations, which is not supported"
         try:
-            if kind(element) in {"QuadrantGate", "BooleanGate"}:
-                raise ValueError(f"{kind(element)} outside of a population")
-            region = self.parts.region(element)
+            if kind(element) == "QuadrantGate":
+                regions = dict(self.parts.quadrants(element))
+            elif kind(element) == "BooleanGate":
+                raise ValueError("BooleanGate outside of a population")
+            else:
+                regions = {key: self.parts.region(element)}
         except ValueError as error:
-            self.faults[number] = str(error)
-            return
-        self.variants.setdefault(number, {})[custom(element, "cytobank", "fcs_file_filename")] = region
+            fault = fault or str(error)
+        for i, one in enumerate(regions or {key: None}, start=1):
+            said = f"{number} quarter {i}" if kind(element) == "QuadrantGate" and regions else number
+            self.numbers[one] = said
+            self.names.setdefault(said, name if said == number else f"{name} quarter {i}")
+            if fault:
+                self.faults[said] = fault
+            else:
+                self.variants.setdefault(said, {})[file] = regions[one]
 
     def _set(self, element: _Element) -> None:
         key, name = attribute(element, "id"), custom(element, "cytobank", "name")
@@ -98,7 +109,7 @@ class _Experiment:
         except ValueError as error:
             self.bad_sets[key] = (name or key, str(error))
 
-    def parent(self, key: str) -> str | None:
+    def _parent(self, key: str) -> str | None:
         """Return the set with the most gates among those that are a true part of this one."""
         gates = self.sets[key][1]
         inside = [k for k, (_, other) in self.sets.items() if other < gates]
@@ -132,7 +143,7 @@ class _Experiment:
     def _population(
         self, builder: TreeBuilder, key: str, name: str, gates: frozenset[_Signed], chosen: Mapping[str, Region]
     ) -> None:
-        parent = self.parent(key)
+        parent = self.parents[key]
         added = sorted(gates - (self.sets[parent][1] if parent else frozenset()), key=lambda g: (len(g[0]), g))
         for number, _ in added:
             if number not in chosen:

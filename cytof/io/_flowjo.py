@@ -98,7 +98,7 @@ class _Sample:
                 self.matrix_fault = str(error)
 
     def tree(self, node: _Element) -> GateTree:
-        if attribute(node, "count").isdigit():
+        if attribute(node, "count").isdecimal():
             self.builder.stored[ROOT] = int(attribute(node, "count"))
         self._below(node, "")
         return self.builder.tree()
@@ -116,7 +116,7 @@ class _Sample:
                     self.builder.add(f"{key} [drawn]", f"{key} [drawn]", None, region, block=True)
                     region = Boolean("not", (f"{key} [drawn]",))
                 self.builder.add(key, name, parent or None, region)
-                if attribute(element, "count").isdigit():
+                if attribute(element, "count").isdecimal():
                     self.builder.stored[key] = int(attribute(element, "count"))
                 if not attribute(element, "owningGroup"):
                     self.builder.own.add(key)
@@ -219,7 +219,7 @@ def _display(element: _Element) -> _Display:
         return _Display(Axis(axis.cofactor, slope=axis.slope / 256, offset=axis.offset))
     if what == "log":
         offset, decades = number(element, "offset"), number(element, "decades")
-        if offset <= 0 or decades <= 0:
+        if offset <= 0 or not 0 < decades <= 50:
             raise ValueError(f"log has offset {offset:g} and {decades:g} decades")
         return _Display(Axis(scale=Scale("fj-log", T=offset * 10**decades, M=decades), slope=1 / 256))
     if what == "logicle":
@@ -229,8 +229,10 @@ def _display(element: _Element) -> _Display:
         top, width = number(element, "maxRange"), number(element, "width")
         if top <= 0 or width >= 0:
             raise ValueError(f"biex has top {top:g} and width {width:g}")
-        scale = Scale("fj-biex", T=top, W=width, M=number(element, "pos"), A=number(element, "neg"))
-        return _Display(Axis(scale=scale, slope=4096 / 256))
+        positive, negative = number(element, "pos"), number(element, "neg")
+        if not 0 < positive <= 50 or not 0 <= negative <= 50 or math.log10(-width) / 2 >= positive:
+            raise ValueError(f"biex has {positive:g} positive and {negative:g} negative decades, width {width:g}")
+        return _Display(Axis(scale=Scale("fj-biex", T=top, W=width, M=positive, A=negative), slope=4096 / 256))
     raise ValueError(f"FlowJo's scale `{what}` is not supported; save the channel as linear, log, biex or arcsinh")
 
 

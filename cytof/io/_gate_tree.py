@@ -267,16 +267,16 @@ class TreeBuilder:
     def _named(self, order: list[str]) -> dict[str, str]:
         """Return key -> unique path."""
         paths: dict[str, str] = {}
-        taken: set[str] = {ROOT}
+        taken: dict[str, int] = {ROOT: 1}
         for key in order:
             name, parent, _ = self._nodes[key]
             path = self._paths.get(key) or clean_name(name)
             if key not in self._paths and parent is not None and key not in self._blocks:
                 path = f"{paths[parent]}/{path}"
-            unique, n = path, 1
+            unique = path
             while unique in taken:
-                n += 1
-                unique = f"{path} ({n})"
-            taken.add(unique)
+                taken[path] += 1
+                unique = f"{path} ({taken[path]})"
+            taken[unique] = 1
             paths[key] = unique
         return paths

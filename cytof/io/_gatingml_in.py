@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cytof.errors import Caution, InputError
 from cytof.io._cytobank import read_cytobank
 from cytof.io._flowjo import read_flowjo
@@ -59,22 +61,25 @@ def read_gates(path: str | Path) -> ImportedGates:
     """
     path = Path(path)
     root = read_xml(path)
-    if kind(root) == "Workspace":
-        imported = read_flowjo(root, path.name)
-    elif kind(root) != "Gating-ML":
-        raise InputError(
-            f"found <{kind(root)}>, expected Gating-ML 2.0 or a FlowJo 10 workspace (.wsp)", where=path.name
-        )
-    elif "v2.0" not in str(root.tag):
-        raise InputError("another version of Gating-ML, expected 2.0", where=path.name)
-    elif child(root, "custom_info", "cytobank") is not None:
-        imported = read_cytobank(root, path.name)
-    else:
-        imported = _read_plain(root, path.name)
+    with np.errstate(over="ignore", invalid="ignore"):  # bounds of 1e308 are infinite in counts, which compares right
+        imported = _read(root, path)
     if imported.table.empty:
         first = f"; the first refused: {imported.refused[0]}" if imported.refused else ""
         raise InputError(f"no gate that can be imported{first}", where=path.name)
     return imported
+
+
+def _read(root: _Element, path: Path) -> ImportedGates:
+    if kind(root) == "Workspace":
+        return read_flowjo(root, path.name)
+    if kind(root) != "Gating-ML":
+        found = f"found <{kind(root)}>, expected Gating-ML 2.0 or a FlowJo 10 workspace (.wsp)"
+        raise InputError(found, where=path.name)
+    if "v2.0" not in str(root.tag):
+        raise InputError("another version of Gating-ML, expected 2.0", where=path.name)
+    if child(root, "custom_info", "cytobank") is not None:
+        return read_cytobank(root, path.name)
+    return _read_plain(root, path.name)
 
 
 def _read_plain(root: _Element, where: str) -> ImportedGates:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Axis", "Parts", "arcsinh_axis", "checked_scale", "ellipse_on", "tidy"]
 
 _LN10 = math.log(10)
+_MOST_DECADES = 50  # beyond it doubles overflow, and no instrument counts that far
 
 
 def tidy(value: float, digits: int = 12) -> float:
@@ -51,15 +52,15 @@ def arcsinh_axis(t: float, m: float, a: float) -> Axis:
     >>> arcsinh_axis(5.8760059682190064, 0.43429448190325176, 0.0).cofactor
     5.0
     """
-    if t <= 0 or m <= 0 or m + a <= 0:
-        raise ValueError(f"fasinh has T={t:g} M={m:g} A={a:g}, expected T and M above 0")
+    if t <= 0 or not 0 < m <= _MOST_DECADES or not 0 < m + a <= _MOST_DECADES:
+        raise ValueError(f"fasinh has T={t:g} M={m:g} A={a:g}, which is no scale")
     return Axis(tidy(t / math.sinh(m * _LN10)), slope=tidy((m + a) * _LN10, 15), offset=-a * _LN10)
 
 
 def checked_scale(name: str, t: float, w: float, m: float, a: float) -> Scale:
     """Return a logicle, hyperlog or log scale whose letters are possible."""
     least = 1e-9 if name == "hyperlog" else 0.0
-    if t <= 0 or m <= 0 or not least <= w <= m / 2 or not -w <= a <= m - 2 * w:
+    if t <= 0 or not 0 < m <= _MOST_DECADES or not least <= w <= m / 2 or not -w <= a <= m - 2 * w:
         raise ValueError(f"{name} has T={t:g} W={w:g} M={m:g} A={a:g}, which is no scale")
     return Scale(name, T=t, W=w, M=m, A=a)
 

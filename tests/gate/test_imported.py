@@ -74,6 +74,14 @@ def test_the_files_own_matrix_is_used_where_gates_ask_for_it(tmp_path: Path) -> 
     assert list(without.events.channels.index) == ["FL1", "FL2", "Time"]
 
 
+def test_a_matrix_without_inverse_refuses_the_gates_on_it(tmp_path: Path) -> None:
+    own = {"$SPILLOVER": "2,FL2,FL1,1,0.5,2,1"}
+    found = gates(tmp_path, ("mixed", fcs("FL1"), 'g:min="50"'), ("pure", fcs("FL1"), 'g:compensation-ref="FCS"'))
+    gated = gate.apply_imported(events(own), found)
+    assert list(gated.masks) == ["mixed"]
+    assert [str(c) for c in gated.events.warnings] == ["s1:pure: its compensation matrix has no inverse; left out"]
+
+
 def test_coded_channels_and_missing_ones_are_refused_by_name(tmp_path: Path) -> None:
     found = gates(tmp_path, ("a", fcs("FL1"), 'g:min="20"'), ("b", fcs("FL9"), 'g:min="20"'))
     coded = events({"$DATATYPE": "I", "$P1E": "4,1"}).replace(X=np.rint(events().X))

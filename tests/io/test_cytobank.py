@@ -134,3 +134,19 @@ def test_what_cannot_be_imported_is_named_once(tmp_path: Path) -> None:
         "c.xml:R: gate `each` is tailored to single populations, which is not supported; left out",
         "c.xml:S: refers to gate `g9`, which is not there; left out",
     ]
+
+
+def test_quadrants_are_gates_by_their_order_in_every_file(tmp_path: Path) -> None:
+    def quadrant(file: str, at: float) -> str:
+        told = info(name="quad", gate_id="5", fcs_file_filename=file)
+        divider = f'<g:divider g:id="x" g:compensation-ref="FCS"><d:fcs-dimension d:name="A"/><g:value>{at}</g:value>'
+        halves = "".join(
+            f'<g:Quadrant g:id="{side}{file}"><g:position g:divider_ref="x" g:location="{at + shift}"/></g:Quadrant>'
+            for side, shift in (("low", -1), ("high", 1))
+        )
+        return f'<g:QuadrantGate g:id="q{file}">{told}{divider}</g:divider>{halves}</g:QuadrantGate>'
+
+    found = experiment(tmp_path, quadrant("", 3), quadrant("f.fcs", 8), population(1, "P", "high", "high"))
+    assert found.tree().regions["P"].low == (3.0,)
+    assert found.tree("f.fcs").regions["P"].low == (8.0,)
+    assert found.tree().regions["quad quarter 1"].high == (3.0,)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lxml import etree
 
 from cytof import gate, io
-from cytof.errors import InputError, UsageError
+from cytof.errors import CytofError, InputError, UsageError
 from cytof.region import Boolean, Dimension, Ellipse, Polygon, Rectangle
 from cytof.scale import Scale
 
@@ -204,6 +205,43 @@ def test_undeclared_entities_oversize_and_depth_are_refused(tmp_path: Path, monk
         handle.truncate(50_000_001)  # sparse: read, it would take 50 MB
     with pytest.raises(InputError, match=r"^gates\.xml: 50 MB, expected at most 50 MB of XML$"):
         io.read_gates(path)
+
+
+FILES = {
+    "gatingml_compliance/gml/gml_all_gates.xml": "gatingml_compliance/data1.fcs",
+    "flowjo_flowsom/gating.wsp": "flowjo_flowsom/68983.fcs",
+}
+
+
+@pytest.mark.parametrize(("source", "fcs"), FILES.items())
+def test_damaged_documents_are_imported_in_part_or_refused_in_words(
+    real_data: Real, tmp_path: Path, source: str, fcs: str
+) -> None:
+    """Fifty mutants each: attributes changed or lost, elements lost; never another exception; children in parents."""
+    events = io.read_fcs(real_data(fcs), linearize=True, events=100)
+    rng, parser, imported = np.random.default_rng(0), etree.XMLParser(remove_comments=True), 0
+    values = ["", "0", "-1", "1e308", "nan", "abc", "1e-320", "\u00b2", "/", "root", "FCS", "99999999999999999999"]
+    for _ in range(50):
+        tree = etree.parse(real_data(source), parser)
+        elements = [e for e in tree.getroot().iter() if any(k in e.tag for k in ("ating-ML", "Population", "Sample"))]
+        for e in (elements[i] for i in rng.integers(len(elements), size=3)):
+            names, parent = list(e.attrib), e.getparent()
+            if names and rng.random() < 0.7:
+                e.set(names[rng.integers(len(names))], values[rng.integers(len(values))])
+            elif names and rng.random() < 0.5:
+                del e.attrib[names[rng.integers(len(names))]]
+            elif parent is not None:
+                parent.remove(e)
+        tree.write(str(tmp_path / "mutant.xml"))
+        try:
+            gated = gate.apply_imported(events, io.read_gates(tmp_path / "mutant.xml"))
+        except CytofError:
+            continue
+        imported += 1
+        for path in gated.masks:
+            if gated.parents[path] != "root":
+                assert not (gated.masks[path] & ~gated.masks[gated.parents[path]]).any()
+    assert imported > 10
 
 
 @pytest.mark.parametrize(
