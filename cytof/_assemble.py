@@ -121,7 +121,8 @@ class _Part:
 def _part_of_events(sample: Gating | Events) -> _Part:
     events = sample if isinstance(sample, Events) else sample.events
     table = events.channels
-    table = table[(table["metal"] != "") & ~table["role"].isin(_NOT_A_MARKER)]
+    antibody = (table[Var.MARKER_CLASS] != "none") | table[Var.ROLE].isin(["lineage", "car"])
+    table = table[((table["metal"] != "") | antibody) & ~table["role"].isin(_NOT_A_MARKER)]
     twice = table[Var.ANTIGEN].duplicated(keep=False)  # one antigen on two metals: both are kept, told apart by metal
     table = table.assign(**{Var.ANTIGEN: table[Var.ANTIGEN].where(~twice, table[Var.ANTIGEN] + "_" + table.index)})
     var = table.rename_axis(Var.CHANNEL).reset_index().set_index(Var.ANTIGEN)[list(_VAR)]

@@ -50,6 +50,10 @@ def main() -> None:
     """Run the command; every expected fault ends in one clear line and its exit code."""
     try:
         app(prog_name="cytof")
+    except SystemExit as ended:
+        if ended.code == 130:
+            print("interrupted; what was written is whole. Run the same command again to go on.", file=sys.stderr)
+        raise
     except CytofError as error:
         _fail(f"error: {error}", error.exit_code)
     except MemoryError:
@@ -125,7 +129,11 @@ def demo(
     Ends with the path of report.html. Nothing is downloaded, nothing outside the folder is touched.
     """
     from cytof import datasets, pipeline
+    from cytof.errors import UsageError
 
+    there = out / "study.yaml"
+    if there.exists() and not there.read_text("utf-8", "replace").startswith("# SYNTHETIC"):
+        raise UsageError("holds a study of yours, which the demo would overwrite", where=str(there), hint="use --out")
     with _progress() as say:
         file = datasets.patient(out, scenario=scenario, random_state=seed, scale=scale)
         say("demo", "", f"synthetic patient in {out}")
@@ -146,6 +154,9 @@ def new(
     from cytof import study
 
     print(study.new(folder, files, name=name))
+    print(
+        f"next: fill in `timepoint` and `day` in {folder / 'samples.csv'}, then `cytof check {folder}`", file=sys.stderr
+    )
 
 
 @app.command()

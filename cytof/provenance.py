@@ -7,6 +7,7 @@ stage's name, so that adding a stage changes no other stage's numbers.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +35,13 @@ LIBRARIES = (
     "matplotlib",
     "seaborn",
 )
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free disk space, or choose another folder",
+    errno.ENOTDIR: "a file stands where a folder is needed; move it away, or choose another folder",
+    errno.EEXIST: "a file stands where a folder is needed; move it away, or choose another folder",
+}
 
 
 @contextmanager
@@ -72,7 +80,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise ResourceError(
             f"cannot be written: {error.strerror or error}",
             where=str(path),
-            hint="free disk space or choose another folder",
+            hint=_REMEDIES.get(error.errno, "choose another folder (`results` in study.yaml)"),
         ) from error
     finally:
         with suppress(OSError):

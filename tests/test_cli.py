@@ -185,3 +185,45 @@ def test_deidentify_copies_and_searches(tmp_path: Path) -> None:
 def test_export_needs_to_know_what(study_copy: Path) -> None:
     assert "add `--fcs`" in fails(2, "export", study_copy)[0]
     assert "run `cytof cluster` first" in fails(3, "export", study_copy, "--fcs")[0]
+
+
+def test_a_study_of_files_that_are_gated_already_runs_to_the_report(study_copy: Path) -> None:
+    """No gates: no abundance, which is said; clusters, map and report are there."""
+    edit(study_copy / "study.yaml", "gates: car_t_41", "gates: none\ncluster: {max_cells: 500}")
+    done = cytof("run", study_copy)
+    assert done.returncode == 0, done.stderr
+    assert "no abundance.csv" in done.stderr
+    assert (study_copy / "results" / "report.html").stat().st_size > 100_000
+
+
+def test_the_wrong_panel_is_refused_before_the_run(study_copy: Path) -> None:
+    edit(study_copy / "study.yaml", "panel: car_t_41\ngates: car_t_41", "panel: maxpar_30")
+    lines = [line for line in fails(2, "check", study_copy) if not line.startswith("note: ")]
+    assert "bear another antigen than panel maxpar_30 says" in lines[0]
+    assert "these channels fit the shipped panel `car_t_41`" in lines[0]
+
+
+def test_the_demo_does_not_overwrite_a_study(study_copy: Path) -> None:
+    edit(study_copy / "study.yaml", "# SYNTHETIC", "# mine, SYNTHETIC")
+    before = (study_copy / "study.yaml").read_text()
+    assert "which the demo would overwrite; use --out" in fails(2, "demo", "--out", study_copy, "--scale", "0.01")[0]
+    assert (study_copy / "study.yaml").read_text() == before
+
+
+def test_check_notes_visits_without_a_day(study_copy: Path) -> None:
+    edit(study_copy / "samples.csv", ",365,", ",,")
+    done = cytof("check", study_copy)
+    assert done.returncode == 0
+    assert "`day` is empty for 1 of 4 samples: 1yr" in done.stderr
+
+
+def test_new_tells_files_of_one_name_apart_by_folder_and_says_what_comes_next(study_copy: Path, tmp_path: Path) -> None:
+    for visit in ("v1", "v2"):
+        (tmp_path / visit).mkdir()
+        (tmp_path / visit / "x.fcs").write_bytes((study_copy / "fcs" / "synthetic_2mo.fcs").read_bytes())
+    done = cytof("new", tmp_path / "mine", tmp_path / "v1" / "x.fcs", tmp_path / "v2" / "x.fcs")
+    assert done.returncode == 0, done.stderr
+    assert "next: fill in `timepoint` and `day`" in done.stderr
+    assert "v1/x.fcs,v1_x,P1" in (tmp_path / "mine" / "samples.csv").read_text()
+    twice = fails(3, "new", tmp_path / "other", tmp_path / "v1" / "x.fcs", tmp_path / "v1" / "x.fcs")
+    assert "is named twice; name it once" in twice[0]

@@ -139,6 +139,16 @@ def test_two_runs_are_byte_identical(two_runs: list[study.Study]) -> None:
     assert hashes[0].keys() == hashes[1].keys()
 
 
+def test_host_t_cells_keep_their_gate_and_subset(two_runs: list[study.Study]) -> None:
+    cells = cy.io.read_h5ad(two_runs[0].out / "cells.h5ad")
+    host = cells.obs[~cells.obs["car"]]
+    assert host["gate"].notna().all()
+    assert host["subset"].notna().mean() > 0.95
+    shares = pd.read_csv(two_runs[0].out / "tables" / "abundance.csv")
+    assert (shares["band_low"] <= shares["fraction"]).all()
+    assert (shares["band_high"] >= shares["fraction"]).all()
+
+
 def test_exported_fcs_shows_the_clusters_in_other_software(two_runs: list[study.Study]) -> None:
     """FlowKit reads the raw counts unchanged and each cluster with as many events as cells.h5ad."""
     run = two_runs[0]

@@ -148,7 +148,7 @@ def _dims(template: Template, events: Events) -> dict[str, Dimension]:
             raise PanelError(
                 f"gate `{pop}` reads `{name}`, which no channel of this file carries",
                 where=events.sample_id,
-                hint=" ".join(filter(None, [error.hint, "name the channel in the panel, or take the gate out"])),
+                hint=" ".join(filter(None, [error.hint, "add it to the panel, or take the gate out of the template"])),
             ) from None
     return found
 

@@ -129,7 +129,8 @@ def _id_faults(records: list[dict[str, Cell]], places: list[str]) -> list[SheetE
         elif name.casefold() in first:
             row, other = first[name.casefold()]
             how = f"'{name}'" if name == other else f"'{name}', apart from upper and lower case '{other}',"
-            faults.append(SheetError(f"sample_id: {how} stands in row {row} too", where=where, hint="name it apart"))
+            remedy = "give each row a sample_id of its own"
+            faults.append(SheetError(f"sample_id: {how} stands in row {row} too", where=where, hint=remedy))
         else:
             first[name.casefold()] = where.rsplit(":", 1)[1], name
     return faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -15,10 +16,15 @@ from cytof.scale import COFACTOR
 
 __all__ = ["guess"]
 
+_STATE = re.compile(  # what a cell does, not what it is: phospho-epitopes, cycle, release
+    r"p[A-Z0-9]|phospho|STAT\d|ERK|AKT|p38|S6|NF-?[kK]B|CREB|MAPK|I[kK]B|PLC|BTK|LAT\b|SHP|ZAP|Ki-?67|Cyclin|IdU|"
+    r"CD107a|GZMB|Granzyme|Perforin|IFN|TNF|IL-?\d|cPARP|cCasp"
+)
 _NEEDED = 0.8  # share of the antibody channels that must agree with a shipped panel
 _CAR = {"vhh", "car", "cart", "fmc63", "bcmacar", "proteinl", "strep"}
 _LINEAGE = {
-    "cd45", "cd3", "cd4", "cd8", "cd8a", "cd19", "cd20", "cd14", "cd11b", "cd11c", "cd66b", "cd7", "cd56", "cd16",
+    "cd45", "cd3", "cd4", "cd8", "cd8a", "cd19", "cd20", "cd14", "cd11b", "cd11c", "cd66", "cd66b", "cd7", "cd56",
+    "cd16", "cd33", "cd123", "cd235", "cd61", "cd41",
 }  # fmt: skip
 
 
@@ -67,13 +73,18 @@ def guess(*files: _Named) -> tuple[str | None, pd.DataFrame]:
             best, share = name, fits
     rows: dict[str, dict[str, Any]] = {}
     for table in tables:
-        for channel, row in table[table["metal"] != ""].iterrows():
+        for channel, row in table[(table["metal"] != "") | _several_isotopes(table)].iterrows():
             new = _row(str(channel), row)
             known = rows.setdefault(str(channel), new)
             others = [known["antigen"], *filter(None, known["synonyms"].split(";"))]
             if new["antigen"] not in (*others, channel):
                 known["synonyms"] = ";".join([*others[1:], new["antigen"]])
     return best, pd.DataFrame(list(rows.values()))
+
+
+def _several_isotopes(table: pd.DataFrame) -> pd.Series:
+    """Tell which channels sum several isotopes (`CD3(110:114)Dd`): antibodies without one metal in their name."""
+    return table["pnn"].astype(str).str.contains(r"\(\d+:\d+\)")
 
 
 def _fit(panel: Panel, channels: pd.DataFrame) -> float:
@@ -91,6 +102,8 @@ def _row(channel: str, row: pd.Series) -> dict[str, Any]:
     antigen, role = str(row["antigen"]), str(row["role"])
     antibody = role == "none" and antigen != channel and not antigen[0].isdigit()
     key = same_antigen_key(antigen.split("_")[0])
+    if re.fullmatch(r"(bc|barcode)\d+", key):
+        antibody, role = False, "barcode"
     if antibody and key in _CAR:
         role = "car"
     elif antibody and key in _LINEAGE:
@@ -98,9 +111,9 @@ def _row(channel: str, row: pd.Series) -> dict[str, Any]:
     return {
         "channel": channel,
         "antigen": antigen,
-        "marker_class": "type" if antibody else "none",
+        "marker_class": ("state" if _STATE.match(antigen) else "type") if antibody else "none",
         "role": role,
-        "cofactor": COFACTOR,
+        "cofactor": f"{COFACTOR:g}",
         "synonyms": "",
         "source": "guessed from the file's channel names",
     }

@@ -7,7 +7,7 @@ import pandas as pd
 from cytof.errors import Caution
 from cytof.panel.channel import marker_from_name, parse_metal, same_antigen_key
 
-__all__ = ["antibodies", "match_table", "spellings"]
+__all__ = ["antibodies", "match_table", "named_alike", "spellings"]
 
 _TAKEN = ("antigen", "marker_class", "role", "cofactor")
 
@@ -21,6 +21,17 @@ def spellings(antigen: str, synonyms: str) -> set[str]:
     ['cd279', 'pd1', 'pdcd1']
     """
     return {same_antigen_key(s) for s in [antigen, *filter(None, synonyms.split(";"))]}
+
+
+def named_alike(said: str, row: pd.Series) -> bool:
+    """Tell whether a file's name of a channel is the antigen of a panel row, or one of its synonyms.
+
+    Examples
+    --------
+    >>> named_alike("CD196_CCR6", pd.Series({"antigen": "CCR6", "synonyms": "CD196"}))
+    True
+    """
+    return bool(_keys(said) & spellings(str(row["antigen"]), str(row["synonyms"])))
 
 
 def antibodies(panel: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +63,7 @@ def match_table(
     for channel in channels.index.intersection(panel.index):
         row = panel.loc[channel]
         said = marker_from_name(channels.at[channel, "pnn"], channels.at[channel, "pns"])
-        if said and row.marker_class != "none" and not _keys(said) & spellings(row.antigen, row.synonyms):
+        if said and row.marker_class != "none" and not named_alike(said, row):
             found = f"the file names it `{said}`, the panel `{row.antigen}`"
             cautions.append(Caution(f"{where}:{channel}", found, "took the panel's name"))
         channels.loc[channel, list(_TAKEN)] = [row[c] for c in _TAKEN]

@@ -17,7 +17,7 @@ import pandas as pd
 from cytof import clean, io, provenance, transform
 from cytof._assemble import assemble
 from cytof._neighbors import neighbors
-from cytof.errors import CytofError, SampleFailures
+from cytof.errors import CytofError, InputError, SampleFailures, UsageError
 from cytof.keys import UNS, Obs
 from cytof.pipeline._files import (
     cleaned,
@@ -184,17 +184,20 @@ def track(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> 
     cells = read_cells(study) if cells is None else cells
     name, of = tracked(study, cells)
     part = population(study, cells)
-    write_tables(
-        study,
-        {
-            "abundance": follow.abundance(cells, population=name, of=of),
-            "subsets": follow.subsets(cells, of=name),
-            "clusters": follow.abundance(part, groupby=Obs.FLOWSOM, of=name),
-            "state": follow.state(part),
-            "profile": follow.profile(part, groupby=Obs.FLOWSOM),
-        },
-    )
+    tables = {
+        "abundance": lambda: follow.abundance(cells, population=name, of=of),
+        "subsets": lambda: follow.subsets(cells, of=name),
+        "clusters": lambda: follow.abundance(part, groupby=Obs.FLOWSOM, of=name),
+        "state": lambda: follow.state(part),
+        "profile": lambda: follow.profile(part, groupby=Obs.FLOWSOM),
+    }
     say("track", "", f"{name} of {of}")
+    for table, make in tables.items():
+        try:
+            write_tables(study, {table: make()})
+        except (InputError, UsageError) as error:  # gates a study lacks leave out their table, no other
+            (study.out / "tables" / f"{table}.csv").unlink(missing_ok=True)
+            say("track", "", f"no {table}.csv: {error.message}")
 
 
 def compare(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> None:

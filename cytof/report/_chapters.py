@@ -122,22 +122,46 @@ def answer(made: StudyTables) -> str:
     if table is None:
         return f"The share of {scope.name} could not be computed: {made.missing.get('persistence', 'no table')}."
     of = str(table["denominator"].iloc[0])
+    if not _is_course(table):
+        return f"{_found_where(made, table)}: {_range_words(table, of)}. {_no_course(table)}"
     last = table.iloc[-1]
     visit = str(last["timepoint"] or last["sample_id"])
     share = (
         f"{_percent(last['fraction'])} of {of} cells at {visit} "
         f"(95 % interval {_percent(last['ci_low'])} to {_percent(last['ci_high'])}, {int(last['n']):,} cells)"
     )
-    if scope.car:
-        called = table["call"].astype(str)
-        known = called.ne("").any()
-        hits = int(called.eq("detected").sum() if known else (table["n"] > 0).sum())
-        word = "were detected" if known else "were found"
-        where = "every sample" if hits == len(table) else f"{hits} of {len(table)} samples"
-        first = f"CAR T cells {word} in {where}: {share}."
-    else:
-        first = f"The template has no CAR gate. {scope.name[:1].upper()}{scope.name[1:]}: {share}."
-    return f"{first} {_subset_words(made)}".strip()
+    return f"{_found_where(made, table)}: {share}. {_subset_words(made)}".strip()
+
+
+def _found_where(made: StudyTables, table: pd.DataFrame) -> str:
+    name = made.scope.name
+    if not made.scope.car:
+        return f"The template has no CAR gate. {name[:1].upper()}{name[1:]}"
+    called = table["call"].astype(str)
+    known = called.ne("").any()
+    hits = int(called.eq("detected").sum() if known else (table["n"] > 0).sum())
+    where = "every sample" if hits == len(table) else f"{hits} of {len(table)} samples"
+    return f"CAR T cells {'were detected' if known else 'were found'} in {where}"
+
+
+def _is_course(table: pd.DataFrame) -> bool:
+    """Tell whether the rows are visits of one patient, one sample a visit: only then is there a first and a last."""
+    visits = table["timepoint"].astype(str).where(table["timepoint"].astype(str) != "", table["sample_id"].astype(str))
+    return table["patient_id"].nunique() <= 1 and visits.is_unique
+
+
+def _range_words(table: pd.DataFrame, of: str) -> str:
+    low, high = table.loc[table["fraction"].idxmin()], table.loc[table["fraction"].idxmax()]
+    return (
+        f"from {_percent(low['fraction'])} ({low['sample_id']}) to {_percent(high['fraction'])} ({high['sample_id']}) "
+        f"of {of} cells"
+    )
+
+
+def _no_course(table: pd.DataFrame) -> str:
+    n = table["patient_id"].nunique()
+    why = f"{n} patients" if n > 1 else "several samples of one visit"
+    return f"The samples are of {why}, so they are no course in time; each stands in the table below."
 
 
 def _subset_words(made: StudyTables) -> str:
@@ -159,7 +183,8 @@ def _cards(adata: AnnData, made: StudyTables) -> list[dict[str, str]]:
         {"value": f"{scope.cells.n_obs:,}", "name": scope.name},
     ]
     table = made.tables.get("persistence")
-    for row in (table.iloc[[0, -1]] if table is not None and len(table) > 1 else pd.DataFrame()).itertuples():
+    course = table is not None and len(table) > 1 and _is_course(table)
+    for row in (table.iloc[[0, -1]] if course and table is not None else pd.DataFrame()).itertuples():
         call = f", {row.call}" if str(row.call or "") else ""
         cards.append(
             {"value": _percent(row.fraction), "name": f"of {row.denominator} at {row.timepoint or row.sample_id}{call}"}

@@ -14,6 +14,8 @@ from cytof._check import nearest
 from cytof.errors import Caution, ConfigError, CytofError, PanelError
 from cytof.keys import Obs
 from cytof.panel import Panel, Template
+from cytof.panel.channel import marker_from_name
+from cytof.panel.matching import named_alike
 from cytof.study._settings import Study
 
 __all__ = ["CheckResult", "check"]
@@ -74,6 +76,13 @@ def check(study: Study) -> CheckResult:
     if template is not None:
         found.faults += _gate_names(study, template)
     found.faults += _reference(study, sheet)
+    found.cautions += _dates(study, sheet)
+    if markers is not None and template is not None and template.car_gate is None:
+        stained = markers.table.index[markers.table["role"] == "car"]
+        found.cautions += [
+            Caution(f"{study.gates or study.panel}", f"no gate is marked `car: true`, though {c} is stained", "go on")
+            for c in stained
+        ]
     needed = sorted({d for g in template.gates for d in g.dims}) if template is not None else []
     panels = {"": markers}
     rows, tables = [], {}
@@ -89,6 +98,7 @@ def check(study: Study) -> CheckResult:
         if panels[own] is not None:
             channels, more = panels[own].match(header.pnn, header.pns, where=str(row.file_name))
             found.cautions += more
+            found.faults += _contradictions(panels[own], channels, header, str(row.file_name))
         found.faults += _missing(channels, needed, panels[own], str(row.file_name))
         rows.append(_row(row.sample_id, header, channels, panels[own]))
         tables[row.sample_id] = channels
@@ -97,6 +107,44 @@ def check(study: Study) -> CheckResult:
     wanted = markers.antigens if markers is not None else list(dict.fromkeys(named))
     found.compatibility = panel.compatibility(tables, wanted)
     return found
+
+
+def _contradictions(markers: Panel, channels: pd.DataFrame, header: Any, file: str) -> list[CytofError]:
+    """Return a fault when more than half of the panel's antibodies are named otherwise by the file: the wrong panel."""
+    matched = [
+        c for c in markers.table.index if c in channels.index and markers.table.at[c, "antigen"] in markers.antigens
+    ]
+    said = {c: marker_from_name(channels.at[c, "pnn"], channels.at[c, "pns"]) for c in matched}
+    told = [c for c in matched if said[c]]
+    wrong = [c for c in told if not named_alike(said[c], markers.table.loc[c])]
+    if len(told) < 5 or len(wrong) <= len(told) / 2:
+        return []
+    shipped, _ = panel.guess(header)
+    first = wrong[0]
+    hint = (
+        f"these channels fit the shipped panel `{shipped}`" if shipped else "name the panel this file was stained with"
+    )
+    message = (
+        f"{len(wrong)} of {len(told)} channels bear another antigen than panel {markers.name} says, "
+        f"{first} for one is `{said[first]}` and not `{markers.table.at[first, 'antigen']}`"
+    )
+    return [PanelError(message, where=file, hint=hint)]
+
+
+def _dates(study: Study, sheet: pd.DataFrame) -> list[Caution]:
+    """Return a note where the order of the visits cannot be told from the sheet."""
+    where = str(study.path(study.samples))
+    several = sheet.groupby(Obs.PATIENT)[Obs.SAMPLE].transform("size") > 1
+    notes = []
+    undated = sheet.loc[several & sheet[Obs.DAY].isna(), Obs.SAMPLE]
+    if len(undated):
+        found = f"`day` is empty for {len(undated)} of {len(sheet)} samples: {', '.join(undated[:3])}"
+        notes.append(Caution(where, found, "these come last, in the order of their names"))
+    twins = sheet[sheet[Obs.DAY].notna() & sheet.duplicated([Obs.PATIENT, Obs.DAY, "condition"], keep=False)]
+    if len(twins):
+        found = f"samples {', '.join(twins[Obs.SAMPLE][:4])} of one patient share a day and a condition"
+        notes.append(Caution(where, found, "took them as separate samples of that day"))
+    return notes
 
 
 def _gate_names(study: Study, template: Template) -> list[CytofError]:

@@ -56,7 +56,7 @@ def new(folder: str | Path, files: Sequence[str | Path], *, name: str | None = N
     UsageError
         The folder already holds a study, or no file is given.
     InputError
-        Two files have one name.
+        A file is named twice, or two files cannot be told apart by name and folder.
     FCSError
         A file is not FCS.
 
@@ -95,14 +95,18 @@ def new(folder: str | Path, files: Sequence[str | Path], *, name: str | None = N
 def _sheet(paths: Sequence[Path], data_dir: Path) -> str:
     rows: list[list[str]] = []
     seen: dict[str, Path] = {}
+    stems = [p.stem for p in paths]
     for path in paths:
-        sample = re.sub(r"[^\w.+-]+", "_", path.stem).strip("_")
+        twin = (
+            stems.count(path.stem) > 1
+        )  # instruments give the same name in a folder a visit: the folder tells them apart
+        sample = re.sub(r"[^\w.+-]+", "_", f"{path.resolve().parent.name}_{path.stem}" if twin else path.stem).strip(
+            "_"
+        )
         if sample in seen:
-            raise InputError(
-                f"two files give the sample id `{sample}`: {seen[sample]} and {path}",
-                where=str(path),
-                hint="rename one",
-            )
+            same = path.resolve() == seen[sample].resolve()
+            found = "is named twice" if same else f"and {seen[sample]} give one sample id, `{sample}`"
+            raise InputError(found, where=str(path), hint="name it once" if same else "rename one")
         seen[sample] = path
         rows.append([path.resolve().relative_to(data_dir).as_posix(), sample, "P1", "", "", "", "", ""])
     text = text_io.StringIO()

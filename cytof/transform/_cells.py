@@ -13,6 +13,7 @@ from cytof.errors import UsageError
 from cytof.keys import UNS, Obs
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -85,6 +86,12 @@ def _largest_n(sizes: list[int], total: int) -> int:
     return max(n, 1)
 
 
+def _same(ours: pd.Series, theirs: pd.Series) -> bool:
+    """Tell whether two columns hold the same values; a part may lack categories that none of its cells bears."""
+    a, b = ours.astype(object).to_numpy(), theirs.astype(object).to_numpy()
+    return bool(np.all((a == b) | ((a != a) & (b != b))))
+
+
 def merge_cells(adata: AnnData, part: AnnData) -> None:
     """Bring what was computed on a part of the cells back to all of them.
 
@@ -105,22 +112,22 @@ def merge_cells(adata: AnnData, part: AnnData) -> None:
     UsageError
         ``part`` holds cells that ``adata`` does not.
     """
-    import pandas as pd
+    from pandas import Categorical, CategoricalDtype
 
     places = adata.obs_names.get_indexer(part.obs_names)
     if (places < 0).any():
         raise UsageError(f"{int((places < 0).sum())} cells of the part are not among the cells", where="merge_cells")
     for column in part.obs.columns:
         values = part.obs[column]
-        if column in adata.obs and values.equals(adata.obs[column].iloc[places].set_axis(values.index)):
+        if column in adata.obs and _same(values, adata.obs[column].iloc[places]):
             continue
         if values.dtype == bool:
             adata.obs[column] = np.isin(np.arange(adata.n_obs), places[values.to_numpy()])
             continue
         whole = values.reindex(adata.obs_names)
         adata.obs[column] = whole
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            adata.obs[column] = pd.Categorical(whole, categories=values.cat.categories, ordered=values.cat.ordered)
+        if isinstance(values.dtype, CategoricalDtype):
+            adata.obs[column] = Categorical(whole, categories=values.cat.categories, ordered=values.cat.ordered)
     for key, values in part.obsm.items():
         whole_map: NDArray = np.full((adata.n_obs, values.shape[1]), np.nan, np.float32)
         whole_map[places] = values

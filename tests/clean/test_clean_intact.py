@@ -178,8 +178,8 @@ MANUAL = {  # the expert's rectangles for another file, from the Cytobank Gating
 def test_manual_chain_is_kept_whole_and_the_record_says_where_it_cuts_deeper(real_data: Real) -> None:
     """The manual chain keeps 3,452 events at live DNA, ours 41 % more; all of its events are among ours.
 
-    Its gates were drawn for another file. Taken alone, its two DNA gates leave out 1,527 and 2,086 events of this file,
-    ours fewer: the second ends at 7.39, inside this file's cloud of cells, a twentieth of which lies above 7.42.
+    Its gates were drawn for another file. Taken alone, its two DNA gates leave out 1,527 and 2,086 events of this
+    file, ours fewer: the second ends at 7.39, inside this file's cloud of cells, a twentieth of which lies above 7.42.
     """
     events = clean.intact(clean.find_beads(io.read_fcs(real_data("cytofqc_raw/raw_cytof.fcs"), panel="maxpar_30")))
     manual, alone = np.ones(len(events), bool), {}

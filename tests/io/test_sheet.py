@@ -117,7 +117,7 @@ FAULTS = [
     (HEAD + "a.fcs,s1\na.fcs,s2\n", "samples.csv:3: file_name: 'a.fcs' stands in row 2 too; one row a file"),
     (HEAD + "a.fcs,s1\nfcs/../a.fcs,s2\n", "samples.csv:3: file_name: 'fcs/../a.fcs' stands in row 2 too"),
     (HEAD + "a.fcs,\n", "samples.csv:2: sample_id: empty; give every sample a name"),
-    (HEAD + "a.fcs,s1\nb.fcs,s1\n", "samples.csv:3: sample_id: 's1' stands in row 2 too; name it apart"),
+    (HEAD + "a.fcs,s1\nb.fcs,s1\n", "samples.csv:3: sample_id: 's1' stands in row 2 too; give each row a sample_id of its own"),
     (HEAD + "a.fcs,s1\nb.fcs,S1\n", "samples.csv:3: sample_id: 'S1', apart from upper and lower case 's1', stands in row 2 too"),
     (HEAD + "a.fcs,1.00E+05\n", "samples.csv:2: sample_id: '1.00E+05' was turned into a number by a spreadsheet"),
     (HEAD + "a.fcs,x/y\n", "samples.csv:2: sample_id: 'x/y' cannot be a file name; use letters, digits, - and _"),

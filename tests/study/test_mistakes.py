@@ -81,7 +81,8 @@ MISTAKES: dict[str, tuple[Mistake, int, str]] = {
     ),
     "column twice": (sheet("condition", "day"), 3, "samples.csv:1: column `day` stands twice; keep one"),
     "sample twice": (
-        sheet("P1_1yr,P1", "P1_2mo,P1"), 3, "samples.csv:3: sample_id: 'P1_2mo' stands in row 2 too; name it apart",
+        sheet("P1_1yr,P1", "P1_2mo,P1"), 3,
+        "samples.csv:3: sample_id: 'P1_2mo' stands in row 2 too; give each row a sample_id of its own",
     ),
     "file twice": (
         sheet("P1_1yr.fcs", "P1_2mo.fcs"), 3,

@@ -94,6 +94,17 @@ def test_merge_cells_puts_results_of_a_part_in_their_place() -> None:
     assert adata.uns["cytof"]["steps"]["step"].tolist() == ["flowsom"]
 
 
+def test_merge_cells_leaves_columns_alone_that_a_part_only_has_fewer_categories_of() -> None:
+    """A part of the cells drops the categories it lacks; what the other cells say must not be lost."""
+    adata = cells()
+    adata.obs["gate"] = pd.Categorical(["CAR-"] * 40 + ["CAR+"] * 20)
+    part = adata[adata.obs["gate"] == "CAR+"].copy()
+    assert part.obs["gate"].cat.categories.tolist() == ["CAR+"]
+    part.obs["flowsom"] = pd.Categorical(["1"] * 20)
+    transform.merge_cells(adata, part)
+    assert adata.obs["gate"].value_counts().to_dict() == {"CAR-": 40, "CAR+": 20}
+
+
 def test_record_replaces_a_step_that_ran_before() -> None:
     adata = cells()
     transform.record(adata, "flowsom", {"n": 1}, 0)
