@@ -27,6 +27,7 @@ __all__ = ["write_gatingml"]
 _SPACE = "http://www.isac-net.org/std/Gating-ML/v2.0/"
 _G, _T, _D = f"{{{_SPACE}gating}}", f"{{{_SPACE}transformations}}", f"{{{_SPACE}datatypes}}"
 _ROOT = "root"
+_BEYOND = 3.5e38  # above the largest float32
 
 
 def write_gatingml(
@@ -214,9 +215,9 @@ def _dimension(gate: _Element, dim: Dimension, limits: tuple[float, float], name
         attributes[f"{_G}transformation-ref"] = _scale_id(dim.cofactor)
     elif dim.scale is not None:
         attributes[f"{_G}transformation-ref"] = _wide_id(dim.scale)
-    for key, value in zip(("min", "max"), limits, strict=True):
-        if math.isfinite(value):
-            attributes[f"{_G}{key}"] = _number(value)
+    for key, value, open_end in zip(("min", "max"), limits, (-math.inf, math.inf), strict=True):
+        if value != open_end:  # an infinite bound on the other side lets nothing in: no float32 lies beyond _BEYOND
+            attributes[f"{_G}{key}"] = _number(value if math.isfinite(value) else math.copysign(_BEYOND, value))
     element = _sub(gate, f"{_G}dimension", attributes)
     _sub(element, f"{_D}fcs-dimension", {f"{_D}name": names.get(dim.channel, dim.channel)})
 

@@ -82,8 +82,9 @@ def write_fcs(
     one_of(byteorder, ("little", "big"), "byteorder", where=str(path))
     if isinstance(events, Events):
         matrix: NDArray = events.X
-        pnn = events.channels["pnn"].tolist() if pnn is None else pnn
-        pns = events.channels["pns"].tolist() if pns is None else pns
+        table = events.channels
+        pnn = list(table.get("pnn", table.index)) if pnn is None else pnn
+        pns = list(table.get("pns", [""] * len(table))) if pns is None else pns
         keywords = {**events.keywords, **(keywords or {})}
     else:
         matrix = np.asarray(events)

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import flowkit
 import numpy as np
 import pytest
 from lxml import etree
@@ -154,3 +155,13 @@ def test_gates_that_refer_to_nothing_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gate `n` refers to `bead`"):
         io.write_gatingml(tmp_path / "g.xml", {"n": Boolean("not", ("bead",))}, {"n": "root"})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("low", "high"), [(math.inf, math.inf), (-math.inf, -math.inf)])
+def test_a_gate_that_lets_nothing_in_stays_empty_in_flowkit(low: float, high: float, tmp_path: Path) -> None:
+    """An infinite bound must not be left out: without it the gate would hold every event."""
+    io.write_fcs(tmp_path / "a.fcs", np.arange(10, dtype=np.float32)[:, None], pnn=["Er170Di"])
+    for dimension in (Dimension("Er170Di"), Dimension("Er170Di", 5.0)):
+        io.write_gatingml(tmp_path / "a.xml", {"none": Rectangle((dimension,), (low,), (high,))}, {"none": "root"})
+        counts = flowkit.parse_gating_xml(tmp_path / "a.xml").gate_sample(flowkit.Sample(tmp_path / "a.fcs")).report
+        assert counts["count"].tolist() == [0]
