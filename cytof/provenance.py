@@ -21,7 +21,7 @@ from typing import Any
 
 from cytof.errors import ResourceError
 
-__all__ = ["atomic", "canonical_json", "mark_done", "sha256", "stage_key", "stage_seed", "versions"]
+__all__ = ["atomic", "canonical_json", "done_key", "mark_done", "sha256", "stage_key", "stage_seed", "versions"]
 
 LIBRARIES = (
     "numpy",
@@ -158,6 +158,26 @@ def mark_done(path: str | Path, key: str, seconds: float) -> None:
     record = {"key": key, "sha256": sha256(path), "versions": versions(), "seconds": round(seconds, 3)}
     with atomic(path.with_name(path.name + ".done.json")) as part:
         part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def done_key(path: str | Path) -> str | None:
+    """Return the key that :func:`mark_done` wrote beside an output; None where there is none, or none for these bytes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> _ = out.write_text("result")
+    >>> mark_done(out, "key of the stage", 1.0)
+    >>> done_key(out)
+    'key of the stage'
+    """
+    record = Path(path).with_name(Path(path).name + ".done.json")
+    try:
+        made = json.loads(record.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(made["key"]) if isinstance(made, dict) and made.get("sha256") == sha256(path) else None
 
 
 def versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import cytof as cy
 from cytof import datasets, pipeline, provenance, study
+from cytof.errors import InputError
 
 pytestmark = pytest.mark.xdist_group("flow")
 
@@ -181,3 +182,14 @@ def test_export_of_kept_cells_only(two_runs: list[study.Study]) -> None:
     for path in pipeline.export(run, cells_only=True):
         kept = cy.io.read_h5ad(run.out / "gated" / f"{path.stem}.h5ad")
         assert cy.io.scan_fcs(path).n_events == kept.n_obs
+
+
+def test_results_of_other_settings_are_not_reported_as_these(two_runs: list[study.Study]) -> None:
+    """`cytof report` after a change of `n_clusters` says that the clusters are old; a change of the test does not."""
+    run = two_runs[1]
+    pipeline.track(run.model_copy(update={"compare": run.compare.model_copy(update={"test": "welch"})}))
+    changed = run.model_copy(update={"cluster": run.cluster.model_copy(update={"n_clusters": 5})})
+    with pytest.raises(
+        InputError, match="made with other settings or samples than the study has now; run `cytof cluster`"
+    ):
+        pipeline.track(changed)

@@ -106,18 +106,36 @@ def _fcs_name(sample_id: str) -> str:
 
 
 def read_cells(study: Study) -> AnnData:
-    """Return what ``cytof cluster`` wrote."""
+    """Return what ``cytof cluster`` wrote.
+
+    Raises
+    ------
+    InputError
+        It is not there, or was made with other settings or gated samples than the study has now.
+    """
     file = study.out / "cells.h5ad"
     if not file.exists():
         raise InputError("no clustered cells here", where=str(file), hint="run `cytof cluster` first")
+    made = provenance.done_key(file)
+    if made is not None and made != key(study, "cluster", map(provenance.sha256, gated_files(study))):
+        raise InputError(
+            "made with other settings or samples than the study has now",
+            where=str(file),
+            hint="run `cytof cluster` again (after `cytof gate`, where files or gates changed)",
+        )
     return io.read_h5ad(file)
 
 
+_LATER = {"gate": {"cluster", "embed", "track", "compare", "markers"}, "cluster": {"track", "compare"}}
+"""Settings that a stage does not read."""
+
+
 def key(study: Study, stage: str, inputs: Iterable[str]) -> str:
-    """Return the stage key: hashes of the inputs and every setting that can change a number."""
+    """Return the stage key: hashes of the inputs and every setting that can change a number of this stage."""
     reference = _reference(study)
     hashes = [*inputs, *([provenance.sha256(reference)] if reference else [])]
-    return provenance.stage_key(stage, hashes, study.model_dump(mode="json", exclude={"name", "results"}))
+    settings = study.model_dump(mode="json", exclude={"name", "results", *_LATER[stage]})
+    return provenance.stage_key(stage, hashes, settings)
 
 
 def read_table(study: Study, name: str) -> pd.DataFrame | None:
