@@ -47,3 +47,17 @@ def study_copy(patient: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "study"
     shutil.copytree(patient.parent, folder, ignore=shutil.ignore_patterns("results", "truth"))
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests record with ``record_property("figures", ...)``, whichever process they ran in."""
+    lines = [
+        str(value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in getattr(report, "user_properties", ())
+        if name == "figures" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)

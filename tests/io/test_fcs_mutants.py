@@ -6,6 +6,7 @@ import re
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import fcs_builder as builder
@@ -130,18 +131,17 @@ def run(n: int, folder: Path, first_seed: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize(("n", "seed"), [(3_000, 0), pytest.param(20_000, 1, marks=pytest.mark.slow)])
-def test_mutants(n: int, seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mutants(n: int, seed: int, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     tracemalloc.start()
     found = run(n, tmp_path, seed)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    with capsys.disabled():
-        print(
-            f"\n{n:,} mutants: {found['read']} read "
-            f"({found['warned']} with a warning, {found['equal']} equal without), "
-            f"{found['refused']} refused by file and segment or keyword; 0 crashes, 0 over 2 s, 0 raw exceptions, "
-            f"0 silently wrong; peak {peak / 2**20:.1f} MiB"
-        )
+    record_property(
+        "figures",
+        f"{n:,} mutants: {found['read']} read ({found['warned']} with a warning, {found['equal']} equal without), "
+        f"{found['refused']} refused by file and segment or keyword; 0 crashes, 0 over 2 s, 0 raw exceptions, "
+        f"0 silently wrong; peak {peak / 2**20:.1f} MiB",
+    )
     assert found["equal"] > n / 20
     assert found["refused"] > n / 3
     assert peak < 64 * 2**20
