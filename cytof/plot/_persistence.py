@@ -86,7 +86,8 @@ def _line(ax: Axes, table: pd.DataFrame, x: Any, floor: float, color: str) -> No
     if {"band_low", "band_high"} <= set(table) and table["band_low"].notna().any():
         bottom, top = (np.maximum(table[c].to_numpy(float) * 100, floor) for c in ("band_low", "band_high"))
         ax.fill_between(x, bottom, top, color=color, alpha=0.18, linewidth=0)
-    ax.plot(x, place, color=color, linewidth=1.0)
+    if len(np.unique(x)) == len(x):  # several samples of one day are no course: their marks are not joined
+        ax.plot(x, place, color=color, linewidth=1.0)
     ax.errorbar(x, place, [place - np.minimum(low, place), np.maximum(high, place) - place], fmt="none", ecolor=color,
                 elinewidth=0.8, capsize=2, capthick=0.8)  # fmt: skip
     seen = ~table["call"].isin(["not detected", "not evaluable"]).to_numpy() if "call" in table else share > 0

@@ -213,6 +213,21 @@ def test_persistence_needs_no_days() -> None:
     assert list(plot.persistence(table).lines[0].get_xdata()) == [0, 1]
 
 
+def test_several_samples_of_one_day_are_not_joined_as_a_course() -> None:
+    table = pd.DataFrame(
+        {
+            "patient_id": "P1", "timepoint": ["d0", "d0", "d0"], "day": 0.0, "population": "CD3+", "denominator": "CD45+",
+            "fraction": [0.9, 0.5, 0.1], "ci_low": 0.05, "ci_high": 0.95,
+        }
+    )  # fmt: skip
+    joined = [
+        line for line in plot.persistence(table).lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 1
+    ]
+    assert joined == []
+    course = plot.persistence(table.assign(day=[0.0, 30.0, 60.0], timepoint=["a", "b", "c"]))
+    assert any(line.get_linestyle() == "-" and len(line.get_xdata()) == 3 for line in course.lines)
+
+
 def test_waterfall_bars_are_percents_of_all_events() -> None:
     table = pd.DataFrame(
         {
