@@ -220,9 +220,8 @@ def test_several_samples_of_one_day_are_not_joined_as_a_course() -> None:
             "fraction": [0.9, 0.5, 0.1], "ci_low": 0.05, "ci_high": 0.95,
         }
     )  # fmt: skip
-    joined = [
-        line for line in plot.persistence(table).lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 1
-    ]
+    drawn = plot.persistence(table).lines
+    joined = [line for line in drawn if line.get_linestyle() == "-" and len(line.get_xdata()) > 1]
     assert joined == []
     course = plot.persistence(table.assign(day=[0.0, 30.0, 60.0], timepoint=["a", "b", "c"]))
     assert any(line.get_linestyle() == "-" and len(line.get_xdata()) == 3 for line in course.lines)
