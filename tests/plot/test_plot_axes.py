@@ -216,7 +216,7 @@ def test_persistence_needs_no_days() -> None:
 def test_several_samples_of_one_day_are_not_joined_as_a_course() -> None:
     table = pd.DataFrame(
         {
-            "patient_id": "P1", "timepoint": ["d0", "d0", "d0"], "day": 0.0, "population": "CD3+", "denominator": "CD45+",
+            "patient_id": "P1", "timepoint": ["d0"] * 3, "day": 0.0, "population": "CD3+", "denominator": "CD45+",
             "fraction": [0.9, 0.5, 0.1], "ci_low": 0.05, "ci_high": 0.95,
         }
     )  # fmt: skip
