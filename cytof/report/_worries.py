@@ -49,8 +49,10 @@ def worries(adata: AnnData, made: StudyTables, drawn: Sequence[Drawn], failed: M
     warned = home.get("warnings")
     if warned is not None and len(warned):
         grave = warned[(warned["level"].astype(str) == "warning") & ~_said_by_flag(warned)]
-        for (what, done), rows in grave.groupby(["found", "done"], sort=False, observed=True):
+        alike = grave["found"].astype(str).str.replace(r" \d[\d,]*", "", regex=True)  # one fault, another byte a file
+        for (short, done), rows in grave.groupby([alike, grave["done"].astype(str)], sort=False):
             place = f" ({rows['where'].iloc[0]})" if len(rows) == 1 else ""
+            what = rows["found"].iloc[0] if rows["found"].nunique() == 1 else short
             found.append(f"{_names(rows['sample_id'].astype(str))}{place}: {what}; {done}.")
     tests = made.tables.get("violins_tests")
     if tests is not None and (tests["unit"] == "cell").any() and len(made.scope.patients) > 1:

@@ -183,3 +183,25 @@ def test_methods_claim_nothing_that_did_not_run(study) -> None:
     text = report.methods_text(bare, report.study_tables(bare), study_name="Bare")
     for word in ("FlowSOM", "PhenoGraph", "t-SNE", "beads"):
         assert word not in text, word
+
+
+def test_one_fault_at_another_byte_of_each_file_is_told_once() -> None:
+    import anndata
+    import numpy as np
+    import pandas as pd
+
+    from cytof.report._tables import study_tables
+    from cytof.report._worries import worries
+
+    cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["s1"]}, index=["1"]))
+    rows = [
+        ("s1", "a.fcs:DATA", "DATA end 120 is one byte too far", "left that byte out", "warning"),
+        ("s2", "b.fcs:DATA", "DATA end 99 is one byte too far", "left that byte out", "warning"),
+        ("s3", "c.fcs:$TOT", "blank", "counted 7 events", "warning"),
+    ]
+    table = pd.DataFrame(rows, columns=["sample_id", "where", "found", "done", "level"])
+    cells.uns["cytof"] = {"warnings": table}
+    assert worries(cells, study_tables(cells), [], {})[:2] == [
+        "s1, s2: DATA end is one byte too far; left that byte out.",
+        "s3 (c.fcs:$TOT): blank; counted 7 events.",
+    ]
