@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,7 @@ import pandas as pd
 
 from cytof import io, panel
 from cytof._check import nearest
-from cytof.errors import Caution, ConfigError, CytofError, PanelError
+from cytof.errors import Caution, ConfigError, CytofError, PanelError, ResourceError
 from cytof.keys import Obs
 from cytof.panel import Panel, Template
 from cytof.panel.channel import marker_from_name
@@ -68,6 +69,7 @@ def check(study: Study) -> CheckResult:
     ``check(load("demo/study.yaml")).faults`` is ``[]`` after ``cytof demo``.
     """
     found = CheckResult()
+    found.attempt(partial(_writable, study))
     markers = found.attempt(study.read_panel)
     template = found.attempt(lambda: study.read_gates(markers))
     sheet = found.attempt(lambda: io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir)))
@@ -107,6 +109,16 @@ def check(study: Study) -> CheckResult:
     wanted = markers.antigens if markers is not None else list(dict.fromkeys(named))
     found.compatibility = panel.compatibility(tables, wanted)
     return found
+
+
+def _writable(study: Study) -> None:
+    """Raise when the folder of the results cannot be written: better now than after the gates are placed."""
+    there = study.out
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        found = "is not a folder" if not there.is_dir() else "cannot be written"
+        raise ResourceError(found, where=str(there), hint="set `results` in study.yaml to a folder of yours")
 
 
 def _contradictions(markers: Panel, channels: pd.DataFrame, header: Any, file: str) -> list[CytofError]:

@@ -204,6 +204,10 @@ MISTAKES: dict[str, tuple[Mistake, int, str]] = {
         "car_t41: no file and no shipped panel `car_t41.gates.yaml`; did you mean `car_t_41`? "
         "shipped: car_t_41, maxpar_30",
     ),
+    "results that cannot be written": (
+        setting("results: samples.csv"), 5,
+        "samples.csv: is not a folder; set `results` in study.yaml to a folder of yours",
+    ),
     # the files
     "not FCS": (
         written("fcs/P1_1yr.fcs", "a,b\n"), 3,
