@@ -44,7 +44,7 @@ def scored(study: Path) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("sample_id")
 
 
-def promised(found: pd.DataFrame) -> None:
+def assert_promised(found: pd.DataFrame) -> None:
     assert found.index.tolist() == ["2mo", "1yr", "3yr", "5yr"]
     assert found.f1.min() >= 0.95, found
     assert found.ratio.between(0.9, 1.1).all(), found
@@ -54,11 +54,11 @@ def promised(found: pd.DataFrame) -> None:
 
 
 def test_small_patient(patient: Path) -> None:
-    promised(scored(patient))
+    assert_promised(scored(patient))
 
 
 def test_another_seed_with_host_gamma_delta_t_cells(tmp_path: Path) -> None:
-    promised(scored(datasets.patient(tmp_path, random_state=5, scale=0.15, scenario="gd")))
+    assert_promised(scored(datasets.patient(tmp_path, random_state=5, scale=0.15, scenario="gd")))
 
 
 def test_paths_are_the_papers(patient: Path) -> None:
@@ -76,4 +76,4 @@ def test_paths_are_the_papers(patient: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_ten_patients_at_full_size(tmp_path: Path, seed: int) -> None:
-    promised(scored(datasets.patient(tmp_path, random_state=seed)))
+    assert_promised(scored(datasets.patient(tmp_path, random_state=seed)))

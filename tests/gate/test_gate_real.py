@@ -38,7 +38,7 @@ def cleaned(events: Events) -> Events:
     return clean.intact(clean.find_beads(events))
 
 
-def judged(called: dict[str, np.ndarray], name: str) -> None:
+def assert_judged(called: dict[str, np.ndarray], name: str) -> None:
     """Compare the calls of one population's events with its name."""
     subset = subset_of(name)
     if subset:
@@ -65,7 +65,7 @@ def gated(files: list[Events]) -> pd.DataFrame:
     table = gate.place(template, (e.draw(50_000) for e in events))
     found = [gate.apply(e, template, table) for e in events]
     for g in found[:11]:
-        judged(calls(g), g.events.keywords.get("TEST_NAME", g.events.sample_id))
+        assert_judged(calls(g), g.events.keywords.get("TEST_NAME", g.events.sample_id))
     return pd.concat([g.counts for g in found], ignore_index=True)
 
 
@@ -115,7 +115,7 @@ def test_all_populations_in_one_tube(populations: list[Events], seed: int) -> No
     found = calls(gate.apply(events, template, gate.place(template, [events.draw(50_000)])))
     for k, population in enumerate(populations):
         if (label == k).sum() >= 100:
-            judged({name: mask[label == k] for name, mask in found.items()}, population.sample_id)
+            assert_judged({name: mask[label == k] for name, mask in found.items()}, population.sample_id)
 
 
 @pytest.mark.slow
