@@ -26,7 +26,6 @@ class Obs:
     GATE = "gate"
     CAR = "car"
     SUBSET = "subset"
-    SUBSET_CLUSTER = "subset_cluster"
     FLOWSOM = "flowsom"
     PHENOGRAPH = "phenograph"
     IN_FIT = "in_fit"
@@ -54,7 +53,6 @@ class OBSM:
     """Maps."""
 
     TSNE = "X_tsne"
-    UMAP = "X_umap"
 
 
 class Roles:

@@ -109,8 +109,8 @@ def test_import_cytof_is_light() -> None:
     assert not loaded_by("import cytof") & (HEAVY | {"pandas", "numpy"})
 
 
-def test_public_functions_have_docstrings_with_examples() -> None:
-    """Each name a room exports says what it does; floors 1 and up show a runnable example in the function or module."""
+def test_public_names_have_docstrings() -> None:
+    """Each name a room exports says what it does; tests/test_doctests.py runs the examples."""
     for name in MODULES:
         module = importlib.import_module(name)
         assert module.__doc__, f"{name} has no docstring"

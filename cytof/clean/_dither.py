@@ -51,7 +51,7 @@ def dither_kind(events: Events) -> str:
     --------
     >>> import pandas as pd
     >>> rng = np.random.default_rng(0)
-    >>> counts = rng.poisson(3, (1000, 1)).astype(np.float32)
+    >>> counts = rng.poisson(3, (5000, 1)).astype(np.float32)
     >>> e = Events(counts, pd.DataFrame({"role": "none"}, index=["Nd142"]), {}, "s1")
     >>> dither_kind(e), dither_kind(add_dither(e)), dither_kind(e.replace(X=counts * np.float32(1.13)))
     ('integer', 'uniform', 'continuous')
@@ -85,7 +85,7 @@ def remove_dither(events: Events) -> Events:
     Examples
     --------
     >>> import pandas as pd
-    >>> counts = np.random.default_rng(0).poisson(3, (1000, 1)).astype(np.float32)
+    >>> counts = np.random.default_rng(0).poisson(3, (5000, 1)).astype(np.float32)
     >>> e = Events(counts, pd.DataFrame({"role": "none"}, index=["Nd142"]), {}, "s1")
     >>> bool((remove_dither(add_dither(e)).X == counts).all())
     True
