@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cytof import io
@@ -193,7 +194,12 @@ def test_a_study_of_files_that_are_gated_already_runs_to_the_report(study_copy: 
     done = cytof("run", study_copy)
     assert done.returncode == 0, done.stderr
     assert "no abundance.csv" in done.stderr
-    assert (study_copy / "results" / "report.html").stat().st_size > 100_000
+    results = study_copy / "results"
+    assert (results / "report.html").stat().st_size > 100_000
+    assert "No gates were set" in (results / "report.html").read_text()
+    assert "left out" not in (results / "methods.md").read_text(), "every event of the files is among the cells"
+    visits = pd.read_csv(results / "tables" / "markers_visits.csv")
+    assert set(visits["contrast"]) == {"1yr vs 2mo", "3yr vs 2mo", "5yr vs 2mo"}
 
 
 def test_the_wrong_panel_is_refused_before_the_run(study_copy: Path) -> None:

@@ -28,8 +28,14 @@ def read_sheet(study: Study) -> pd.DataFrame:
     return io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir))
 
 
-def cleaned(study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *, strict: bool) -> Iterator[Events]:
-    """Read and clean one file after the other; a file that fails is noted in ``failed`` and passed over."""
+def cleaned(
+    study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *, strict: bool, flags: bool = True
+) -> Iterator[Events]:
+    """Read and clean one file after the other; a file that fails is noted in ``failed`` and passed over.
+
+    ``flags=False``: nothing is flagged, for files that are taken as they are; a flag that no gate reads leaves out
+    nothing, and the report would say otherwise.
+    """
     panels: dict[str, Panel | None] = {}
     _reference(study)  # a table that is not there is told once, before any file is read
     for row in sheet.itertuples():
@@ -39,7 +45,7 @@ def cleaned(study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *,
         if name not in panels:
             panels[name] = study.read_panel(name)
         try:
-            events = _clean(study, io.read_fcs(row.path, panel=panels[name], sample_id=row.sample_id))
+            events = _clean(study, io.read_fcs(row.path, panel=panels[name], sample_id=row.sample_id), flags=flags)
         except CytofError as error:
             if strict:
                 raise
@@ -57,7 +63,7 @@ def gated_files(study: Study) -> list[Path]:
     return there
 
 
-def _clean(study: Study, events: Events) -> Events:
+def _clean(study: Study, events: Events, *, flags: bool) -> Events:
     """Do what the study's ``clean`` settings say, in the order of the instrument: dither last on, first off."""
     settings = study.clean
     events = clean.tell_dither(events)
@@ -65,14 +71,14 @@ def _clean(study: Study, events: Events) -> Events:
         events = clean.remove_dither(events)
     elif settings.dither == "add":
         events = clean.add_dither(events, random_state=provenance.stage_seed(study.seed, "dither"))
-    if settings.beads != "none":
+    if settings.beads != "none" and (flags or settings.normalize != "none"):
         events = clean.find_beads(events, beads=settings.beads)
     if settings.normalize != "none":
         reference = _reference(study)
         events = clean.normalize_beads(events, norm_to="median" if reference is None else reference)
-    if settings.steady:
+    if settings.steady and flags:
         events = clean.steady(events)
-    if settings.intact:
+    if settings.intact and flags:
         events = clean.intact(events)
     if _new_counts(events):
         found = "its counts are not those of the FCS file that was read"

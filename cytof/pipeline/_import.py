@@ -70,7 +70,7 @@ def gate_imported(
     files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
     failed: dict[str, CytofError] = {}
     waterfalls, views, counts = [], [], []
-    for events in cleaned(study, sheet, failed, strict=strict):
+    for events in cleaned(study, sheet, failed, strict=strict, flags=False):
         sample, started = events.sample_id, time.monotonic()
         file = Path(files[sample])
         try:

@@ -104,7 +104,7 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
         thresholds = gating.place(template, draws, sheet, random_state=seed)
         say("gate", "", f"{thresholds['gate'].nunique()} gates placed on draws of {study.gate.draw:,} events a sample")
     waterfalls, views = [], []
-    for events in cleaned(study, sheet, failed, strict=strict):
+    for events in cleaned(study, sheet, failed, strict=strict, flags=template is not None):
         sample = events.sample_id
         started = time.monotonic()
         waterfalls.append(clean.waterfall(events).assign(sample_id=sample))
@@ -191,7 +191,11 @@ def track(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> 
         "state": lambda: follow.state(part),
         "profile": lambda: follow.profile(part, groupby=Obs.FLOWSOM),
     }
-    say("track", "", f"{name} of {of}")
+    if name == "root":
+        del tables["abundance"], tables["subsets"]
+        say("track", "", "no abundance.csv and no subsets.csv: without gates there is nothing to take a share of")
+    else:
+        say("track", "", f"{name} of {of}")
     for table, make in tables.items():
         try:
             write_tables(study, {table: make()})
@@ -208,7 +212,9 @@ def compare(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -
     settings = study.compare
     options: dict[str, Any] = {"markers": settings.markers, "test": settings.test, "unit": settings.unit}
     part = population(study, cells)
-    tables = {"markers_visits": tests.markers(part, by=Obs.TIMEPOINT, reference=settings.reference, **options)}
+    within = Obs.SUBSET if part.obs[Obs.SUBSET].notna().any() else None  # no subset gates: all cells together
+    visits = tests.markers(part, by=Obs.TIMEPOINT, reference=settings.reference, within=within, **options)
+    tables = {"markers_visits": visits}
     if cells.obs[Obs.CAR].nunique() == 2:
         tables["markers_arms"] = tests.markers(cells, by=Obs.CAR, reference=False, within=Obs.TIMEPOINT, **options)
     write_tables(study, tables)

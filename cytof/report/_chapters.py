@@ -116,9 +116,11 @@ def answer(made: StudyTables) -> str:
     >>> from cytof.report._tables import study_tables
     >>> cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"]}, index=["1"]))
     >>> answer(study_tables(cells)).split(":")[0]
-    'The share of cells could not be computed'
+    'No gates were set'
     """
     scope, table = made.scope, made.tables.get("persistence")
+    if table is None and scope.gate == "root":
+        return f"No gates were set: {scope.cells.n_obs:,} cells of the files were taken as they are."
     if table is None:
         return f"The share of {scope.name} could not be computed: {made.missing.get('persistence', 'no table')}."
     of = str(table["denominator"].iloc[0])
