@@ -197,6 +197,9 @@ def test_a_study_of_files_that_are_gated_already_runs_to_the_report(study_copy: 
     results = study_copy / "results"
     assert (results / "report.html").stat().st_size > 100_000
     assert "No gates were set" in (results / "report.html").read_text()
+    page = (results / "report.html").read_text()
+    assert "intact live" not in page, "nothing was checked, so nothing is called intact"
+    assert "does not lie above" not in page
     assert "left out" not in (results / "methods.md").read_text(), "every event of the files is among the cells"
     visits = pd.read_csv(results / "tables" / "markers_visits.csv")
     assert set(visits["contrast"]) == {"1yr vs 2mo", "3yr vs 2mo", "5yr vs 2mo"}

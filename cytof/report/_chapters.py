@@ -223,7 +223,8 @@ def _per_sample(adata: AnnData, waterfall: pd.DataFrame | None) -> pd.DataFrame:
     names = table[Obs.SAMPLE]
     if waterfall is not None and len(waterfall):
         first = waterfall.drop_duplicates("sample_id").set_index("sample_id")["n_left"]
-        last = waterfall.drop_duplicates("sample_id", keep="last").set_index("sample_id")["fraction_left"]
+        cleaned = waterfall[waterfall["step"] != "all events"]  # where no step ran, nothing is known to be intact
+        last = cleaned.drop_duplicates("sample_id", keep="last").set_index("sample_id")["fraction_left"]
         table["events"] = names.map(first).to_numpy()
         table["intact live, %"] = (names.map(last) * 100).round(1).to_numpy()
     table["cells kept"] = names.map(adata.obs[Obs.SAMPLE].astype(str).value_counts()).to_numpy()

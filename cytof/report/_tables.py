@@ -191,7 +191,10 @@ def study_tables(adata: AnnData, settings: Settings | None = None) -> StudyTable
     _over_time(made, settings)
     _against_host(adata, made, settings)
     denominator = next((g for g in ("CD45+", "live", "singlets", "cells") if _has_one(adata, g)), "root")
-    _try(made, "persistence", lambda: track.abundance(adata, population=scope.gate, of=denominator))
+    if scope.gate == "root":
+        made.missing["persistence"] = "without gates there is nothing to take a share of"
+    else:
+        _try(made, "persistence", lambda: track.abundance(adata, population=scope.gate, of=denominator))
     for name in ("subsets", "persistence"):
         if name in made.tables:  # gates by their last name, as a reader knows them
             table = made.tables[name]
