@@ -1,0 +1,91 @@
+"""Commands of the stages: gate, cluster, track, compare, report, and run for all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cytof.cli._app import Strict, StudyPath, app, progress, read_study, refuse_faults
+
+__all__ = ["cluster", "compare", "gate", "report", "run", "track"]
+
+
+@app.command()
+def gate(
+    study_path: StudyPath,
+    source: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Take the gates of a Gating-ML, Cytobank or FlowJo (.wsp) file."),
+    ] = None,
+    car: Annotated[str | None, typer.Option("--car", help="With --import: the population of CAR T cells.")] = None,
+    keep: Annotated[str | None, typer.Option("--keep", help="With --import: the population that goes on.")] = None,
+    strict: Strict = False,
+) -> None:
+    """Clean and gate every file: gated/*.h5ad, Gating-ML, a page of gates a sample, counts, thresholds, blanks."""
+    from cytof import pipeline
+    from cytof.errors import SampleFailures, UsageError
+
+    loaded = read_study(study_path)
+    if source is None and (car or keep):
+        raise UsageError("--car and --keep go with --import", hint="without it, set `gate.keep` in study.yaml")
+    if source is not None:
+        loaded = loaded.model_copy(update={"gates": "none"})
+    refuse_faults(loaded)
+    with progress() as say:
+        if source is not None:
+            failed = pipeline.gate_imported(loaded, source, car=car, keep=keep, strict=strict, say=say)
+        else:
+            failed = pipeline.gate(loaded, strict=strict, say=say)
+        pipeline.gate_pages(loaded, say=say)
+    print(loaded.out / "gated")
+    if failed:
+        lines = "\n".join(f"  {sample}: {error}" for sample, error in failed.items())
+        raise SampleFailures(f"{len(failed)} of the samples failed:\n{lines}")
+
+
+def _stage(study_path: Path, name: str, result: str) -> None:
+    from cytof import pipeline
+
+    loaded = read_study(study_path)
+    with progress() as say:
+        stage: Any = getattr(pipeline, name)
+        stage(loaded, say=say)
+    print(loaded.out / result)
+
+
+@app.command()
+def cluster(study_path: StudyPath) -> None:
+    """FlowSOM, PhenoGraph and t-SNE of the CAR T cells (after `cytof gate`): cells.h5ad."""
+    _stage(study_path, "cluster", "cells.h5ad")
+
+
+@app.command()
+def track(study_path: StudyPath) -> None:
+    """Follow shares, subsets and clusters over the visits (after `cytof cluster`): tables/*.csv."""
+    _stage(study_path, "track", "tables")
+
+
+@app.command()
+def compare(study_path: StudyPath) -> None:
+    """Test markers between visits, and CAR T against host T (after `cytof cluster`): tables/markers_*.csv."""
+    _stage(study_path, "compare", "tables")
+
+
+@app.command()
+def report(study_path: StudyPath) -> None:
+    """Draw the figures, write the methods text and report.html (after `cytof compare`)."""
+    _stage(study_path, "report", "report.html")
+
+
+@app.command()
+def run(study_path: StudyPath, strict: Strict = False) -> None:
+    """Do everything: gate, cluster, track, compare, report. Ends with the path of report.html."""
+    from cytof import pipeline
+
+    loaded = read_study(study_path)
+    refuse_faults(loaded)
+    with progress() as say:
+        page = pipeline.run(loaded, strict=strict, say=say)
+    print(page)
