@@ -4,6 +4,7 @@
 each flag into ``events.regions``, so that what was flagged can be drawn and exported; ``waterfall`` counts the rest.
 ``normalize_beads``, ``remove_dither`` and ``add_dither`` change counts. Each step leaves a record in ``events.steps``.
 ``compensate`` takes spillover out and comes before all of them; ``debarcode`` tells the samples of a pooled run apart.
+``limits`` lists what each limit takes out alone, ``against`` holds the clean-up against a chain of manual gates.
 """
 
 from cytof.clean._bead_tables import bead_reference, bead_traces
@@ -12,6 +13,7 @@ from cytof.clean._debarcode import Debarcoding, debarcode
 from cytof.clean._debarcode_key import read_key
 from cytof.clean._dither import add_dither, dither_kind, remove_dither, tell_dither
 from cytof.clean._intact import intact
+from cytof.clean._limits import AGREEMENT, LIMITS, against, limits
 from cytof.clean._normalize import normalize_beads
 from cytof.clean._spill import compensate, neighbours_of, read_spill
 from cytof.clean._spill_estimate import estimate_spill
@@ -19,9 +21,12 @@ from cytof.clean._steady import steady, time_windows
 from cytof.clean._waterfall import waterfall
 
 __all__ = [
+    "AGREEMENT",
     "BEADS",
     "Debarcoding",
+    "LIMITS",
     "add_dither",
+    "against",
     "bead_kinds",
     "bead_reference",
     "bead_traces",
@@ -31,6 +36,7 @@ __all__ = [
     "estimate_spill",
     "find_beads",
     "intact",
+    "limits",
     "neighbours_of",
     "normalize_beads",
     "read_key",

@@ -27,8 +27,9 @@ def read_sheet(path: str | Path, *, data_dir: str | Path | None = None) -> pd.Da
     ----------
     path
         The sheet. Columns ``file_name`` and ``sample_id`` are required; ``patient_id timepoint day batch_id condition
-        control`` are known; all others are kept. ``day`` is days since the infusion; where it is absent and
-        ``infusion_date`` and ``visit_date`` are there, it is computed.
+        control`` are known; all others are kept. Of a pooled file each sample has a row, told by ``barcode``.
+        ``day`` is days since the infusion; where it is
+        absent and ``infusion_date`` and ``visit_date`` are there, it is computed.
     data_dir
         Folder that ``file_name`` counts from; that of the sheet by default. No file may lie outside.
 
@@ -157,9 +158,9 @@ def _paths(records: list[dict[str, Cell]], places: list[str], folder: Path) -> t
     """Return the file of each row, resolved, and what is wrong with them."""
     paths: list[Path] = []
     faults = []
-    first: dict[Path, str] = {}
+    first: dict[tuple[Path, str], str] = {}
     for record, where in zip(records, places, strict=True):
-        name = record["file_name"]
+        name, barcode = record["file_name"], str(record.get("barcode", ""))
         path = folder / name.replace("\\", "/")
         try:
             path = path.resolve()
@@ -173,10 +174,12 @@ def _paths(records: list[dict[str, Cell]], places: list[str], folder: Path) -> t
             problem, hint = f"'{name}' lies outside the data folder {folder}", "move the file there, or set data_dir"
         elif not there:
             problem, hint = f"'{name}' not found", _closest(name, folder)
-        elif path in first:
-            problem, hint = f"'{name}' stands in row {first[path]} too", "one row a file"
+        elif (path, barcode) in first:
+            same = f" with barcode {barcode}" if barcode else ""
+            problem, hint = f"'{name}'{same} stands in row {first[path, barcode]} too", "one row a file"
+            hint += ", or a barcode of its own for each sample of a pooled file" if barcode else ""
         else:
-            first[path] = where.rsplit(":", 1)[1]
+            first[path, barcode] = where.rsplit(":", 1)[1]
             continue
         faults.append(SheetError(f"file_name: {problem}", where=where, hint=hint))
     return paths, faults

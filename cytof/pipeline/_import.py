@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +13,11 @@ from cytof import clean, io, provenance
 from cytof import gate as gating
 from cytof._assemble import assemble
 from cytof.errors import CytofError, InputError, UsageError
+from cytof.events import Events
 from cytof.gate import Gating
 from cytof.keys import Obs
-from cytof.pipeline._files import cleaned, key, read_sheet, write_gatingml, write_tables
+from cytof.pipeline._clean import cleaned
+from cytof.pipeline._files import key, read_sheet, write_gatingml, write_tables
 from cytof.study import Study
 
 __all__ = ["gate_imported"]
@@ -49,7 +52,8 @@ def gate_imported(
 
     Writes
     ------
-    What :func:`cytof.pipeline.gate` writes; ``tables/imported_counts.csv`` holds our counts beside those stored.
+    What :func:`cytof.pipeline.gate` writes; ``tables/imported_counts.csv`` holds our counts beside those stored,
+    ``tables/clean_agreement.csv`` our clean-up beside the gates on the way to the population that is kept.
 
     Raises
     ------
@@ -69,14 +73,18 @@ def gate_imported(
     sheet = read_sheet(study)
     files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
     failed: dict[str, CytofError] = {}
-    waterfalls, views, counts = [], [], []
+    waterfalls, views, counts, agreements = [], [], [], []
     for events in cleaned(study, sheet, failed, strict=strict, flags=False):
         sample, started = events.sample_id, time.monotonic()
         file = Path(files[sample])
         try:
             name = file.name if file.name in imported.samples else None
             gated = gating.apply_imported(events, imported, sample=name, car_gate=car)
-            cells = assemble([gated.keep(_kept(gated, keep or study.gate.keep))], sheet)
+            kept = _kept(gated, keep or study.gate.keep)
+            agreed = _against(events, gated, kept)
+            noted = {"step": "against_manual", "params": {}, "table": agreed.drop(columns="sample_id").to_dict("list")}
+            gated = replace(gated, events=gated.events.replace(steps=(*gated.events.steps, noted)))
+            cells = assemble([gated.keep(kept)], sheet)
         except CytofError as error:
             if strict:
                 raise
@@ -91,6 +99,7 @@ def gate_imported(
         waterfalls.append(clean.waterfall(events).assign(sample_id=sample))
         views.append(gate_views(gated))
         counts.append(gated.counts)
+        agreements.append(agreed)
         provenance.mark_done(out, key(study, "gate", [provenance.sha256(file), digest]), time.monotonic() - started)
         off = int((gated.counts["flag"] == "count differs from the workspace").sum())
         told = f", {off} counts differ from those stored" if off else ""
@@ -98,8 +107,20 @@ def gate_imported(
     if not counts:
         raise next(iter(failed.values()), InputError("no sample in the sheet", where=str(study.samples)))
     tables = {"waterfall": pd.concat(waterfalls)[["sample_id", "step", "n_left", "fraction_left"]]}
-    write_tables(study, {**tables, "gate_views": pd.concat(views), "imported_counts": pd.concat(counts)})
+    tables |= {"gate_views": pd.concat(views), "imported_counts": pd.concat(counts)}
+    write_tables(study, {**tables, "clean_agreement": pd.concat(agreements)})
     return failed
+
+
+def _against(events: Events, gated: Gating, kept: str) -> pd.DataFrame:
+    """Hold our clean-up against the gates on the way to the population that is kept."""
+    path, chain = kept, []
+    while path in gated.parents and path in gated.masks:
+        chain.append(path)
+        path = gated.parents[path]
+    ends = [p.rsplit("/", 1)[-1] for p in chain]
+    names = {p: e if ends.count(e) == 1 else p for p, e in zip(reversed(chain), reversed(ends), strict=True)}
+    return clean.against(events, gated.masks[list(names)].rename(columns=names))
 
 
 def _kept(gated: Gating, keep: str | None) -> str:

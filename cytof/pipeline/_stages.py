@@ -19,8 +19,8 @@ from cytof._assemble import assemble
 from cytof._neighbors import neighbors
 from cytof.errors import CytofError, InputError, SampleFailures, UsageError
 from cytof.keys import UNS, Obs
+from cytof.pipeline._clean import cleaned
 from cytof.pipeline._files import (
-    cleaned,
     gated_files,
     key,
     read_cells,
@@ -89,7 +89,8 @@ def run(study: Study, *, strict: bool = False, say: Say = _silent) -> Path:
 def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str, CytofError]:
     """Clean and gate every file; return the samples that failed.
 
-    Writes ``gated/<sample>.h5ad``, ``gated/<sample>.gatingml.xml`` and the tables ``waterfall gate_views``.
+    Writes ``gated/<sample>.h5ad``, ``gated/<sample>.gatingml.xml`` and the tables ``waterfall clean_limits gate_views``
+    (``bead_traces`` where beads were normalised).
     """
     from cytof import gate as gating
     from cytof.report import gate_views
@@ -103,11 +104,13 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
         draws = (e.draw(study.gate.draw, seed) for e in cleaned(study, sheet, failed, strict=strict))
         thresholds = gating.place(template, draws, sheet, random_state=seed)
         say("gate", "", f"{thresholds['gate'].nunique()} gates placed on draws of {study.gate.draw:,} events a sample")
-    waterfalls, views = [], []
+    waterfalls, views, limits, traces = [], [], [], []
     for events in cleaned(study, sheet, failed, strict=strict, flags=template is not None):
         sample = events.sample_id
         started = time.monotonic()
-        waterfalls.append(clean.waterfall(events).assign(sample_id=sample))
+        waterfalls.append(clean.waterfall(events))
+        limits.append(clean.limits(sample, {s["step"]: s for s in events.steps}, len(events)))
+        traces.append(clean.bead_traces(events).assign(sample_id=sample))
         out = study.out / "gated" / f"{sample}.h5ad"
         if template is None:
             cells = assemble([events], sheet)
@@ -121,9 +124,8 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
         say("gate", sample, f"{len(events):,} events, {cells.n_obs:,} cells kept")
     if len(failed) == len(sheet):
         raise next(iter(failed.values()))
-    write_tables(study, {"waterfall": pd.concat(waterfalls)[["sample_id", "step", "n_left", "fraction_left"]]})
-    if views:
-        write_tables(study, {"gate_views": pd.concat(views)})
+    tables = {"waterfall": waterfalls, "gate_views": views, "clean_limits": limits, "bead_traces": traces}
+    write_tables(study, {name: pd.concat(parts) for name, parts in tables.items() if any(map(len, parts))})
     return failed
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cytof.keys import UNS, Obs
+from cytof.report._cleaning import agreement, agreement_words, limits_table
 from cytof.report._html import Chapter, Item, figure_item, table_item
 from cytof.report._legends import steps_of
 from cytof.report._tables import line_thresholds
@@ -54,7 +55,8 @@ def chapters(
     ['summary', 'quality', 'gates']
     """
     figures = {d.name: figure_item(d) for d in drawn}
-    home = adata.uns.get(UNS, {})
+    home, steps = adata.uns.get(UNS, {}), steps_of(adata)
+    agreed = agreement(steps)
     found = [
         Chapter(
             "summary", "Summary", answer=answer(made), cards=_cards(adata, made), texts=_arms_words(made),
@@ -64,7 +66,10 @@ def chapters(
         Chapter("quality", "Quality of the samples", items=[
             *_table("Samples", _per_sample(adata, waterfall), flag="worries"),
             *_table("Warnings and notes", home.get("warnings"), folded=True),
-            *_pick(figures, "waterfall"), *_table("Events left", waterfall, folded=True)]),
+            *_pick(figures, "waterfall"), *_table("Events left", waterfall, folded=True),
+            *_table("What each limit of the clean-up takes out alone", limits_table(steps, waterfall), folded=True),
+            *_table("The automatic clean-up beside the imported gates", agreed, folded=True)],
+            texts=agreement_words(agreed)),
         Chapter("gates", "Gates and thresholds", items=[
             *_pick(figures, "thresholds"), *[figures[n] for n in figures if n.startswith("gates_")],
             *_table("Events in each gate", _wide_counts(home.get("counts"), made)),
@@ -259,13 +264,24 @@ def _provenance(adata: AnnData, provenance: Mapping[str, Any]) -> list[Item]:
     versions = [{"name": n, "version": str(v)} for n, v in dict(provenance.get("versions", {})).items()]
     steps = [
         {"step": step, "parameters": "; ".join(f"{k} = {_short(v)}" for k, v in params.items())}
-        for step, params in steps_of(adata).items()
+        for step, params in _told(steps_of(adata)).items()
     ]
     return [
         *_table("Input files", pd.DataFrame(inputs)),
         *_table("Steps that ran, with parameters and seeds", pd.DataFrame(steps)),
         *_table("Versions", pd.DataFrame(versions), folded=True),
     ]
+
+
+def _told(steps: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a table of its own shows: curves over time and the comparison with imported gates."""
+    short = {s: dict(p) for s, p in steps.items() if s != "against_manual"}
+    for of in short.values():
+        for sample, record in of.items():
+            if isinstance(record, Mapping) and "curve" in record.get("params", {}):
+                params = {k: v for k, v in record["params"].items() if k != "curve"}
+                of[sample] = {**record, "params": params}
+    return short
 
 
 def _short(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cytof.keys import UNS, Var
+from cytof.report._cleaning import cleaning_words
 from cytof.report._legends import steps_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _REFERENCES = {
     "welch": "Welch BL. Biometrika 1947;34:28-35 (unequal variances).",
     "delta": "Cliff N. Psychol Bull 1993;114:494-509 (Cliff's delta).",
     "bh": "Benjamini Y, Hochberg Y. J R Stat Soc B 1995;57:289-300 (false discovery rate).",
+    "beads": "Finck R et al. Cytometry A 2013;83:483-494 (bead normalisation).",
+    "spill": "Chevrier S et al. Cell Syst 2018;6:612-620 (spillover of mass cytometry).",
+    "barcode": "Zunder ER et al. Nat Protoc 2015;10:316-333 (barcodes, separation and Mahalanobis filter).",
     "openCyto": "Finak G et al. PLoS Comput Biol 2014;10:e1003806 (gating templates).",
 }
 
@@ -107,11 +111,8 @@ def _samples(made: StudyTables) -> str:
 
 
 def _gating(steps: Mapping[str, Any], home: Mapping[str, Any], cite: Any) -> str:
-    words = {
-        "find_beads": "calibration beads", "debris": "debris", "doublet": "doublets", "dead": "dead cells",
-    }  # fmt: skip
-    flagged = [w for s, w in words.items() if s in steps]
-    said = f"Events flagged as {_list(flagged)} were left out. " if flagged else ""
+    said = cleaning_words(steps, cite)
+    said += " " if said else ""
     thresholds = home.get("thresholds")
     if thresholds is None or not len(thresholds):
         return said.strip()
@@ -123,10 +124,6 @@ def _gating(steps: Mapping[str, Any], home: Mapping[str, Any], cite: Any) -> str
         f"{said}Populations were gated with a template in the words of openCyto {cite('openCyto')}, along {path}; "
         f"thresholds were placed from the data of all samples ({', '.join(methods)}) and then applied to each file."
     )
-
-
-def _list(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _scale(adata: AnnData, steps: Mapping[str, Any], cite: Any) -> str:

@@ -19,7 +19,7 @@ from cytof.panel.channel import marker_from_name
 from cytof.panel.matching import named_alike
 from cytof.study._settings import Study
 
-__all__ = ["CheckResult", "check"]
+__all__ = ["CheckResult", "barcode_faults", "check"]
 
 
 @dataclass
@@ -78,6 +78,8 @@ def check(study: Study) -> CheckResult:
     if template is not None:
         found.faults += _gate_names(study, template)
     found.faults += _reference(study, sheet)
+    found.attempt(study.clean_inputs)
+    found.faults += barcode_faults(study, sheet)
     found.cautions += _dates(study, sheet)
     if markers is not None and template is not None and template.car_gate is None:
         stained = markers.table.index[markers.table["role"] == "car"]
@@ -183,6 +185,29 @@ def _reference(study: Study, sheet: pd.DataFrame) -> list[CytofError]:
     where = str(study.path("study.yaml"))
     hint = nearest(reference, known)
     return [ConfigError(f"`compare.reference` is `{reference}`, which no sample has; {listed}", where=where, hint=hint)]
+
+
+def barcode_faults(study: Study, sheet: pd.DataFrame) -> list[CytofError]:
+    """Return what is wrong with samples of pooled files: barcodes without a key, or a key without barcodes.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> table = pd.DataFrame({"sample_id": ["s1"], "barcode": ["A1"]})
+    >>> barcode_faults(Study(folder=Path(".")), table)[0].message
+    '`s1` has barcode A1, but `clean.barcodes` names no key'
+    """
+    named = sheet["barcode"].astype(str) if "barcode" in sheet else pd.Series("", index=sheet.index)
+    where, key = str(study.path(study.samples)), study.clean.barcodes
+    bare = sheet.loc[named == "", Obs.SAMPLE]
+    if key == "none" and (named != "").any():
+        first = sheet.loc[named != ""].iloc[0]
+        message = f"`{first[Obs.SAMPLE]}` has barcode {first['barcode']}, but `clean.barcodes` names no key"
+        return [ConfigError(message, where=where, hint="name the key in study.yaml, or leave the column out")]
+    if key != "none" and len(bare):
+        message = f"`{bare.iloc[0]}` has no barcode, but `clean.barcodes` is {key}"
+        return [ConfigError(message, where=where, hint="fill in the column `barcode`, or set `clean.barcodes: none`")]
+    return []
 
 
 def _missing(channels: pd.DataFrame, needed: list[str], markers: Panel | None, file: str) -> list[CytofError]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from cytof import panel
+from cytof.errors import ConfigError
 from cytof.panel import Panel
 from cytof.panel.template import Template
 
@@ -22,6 +23,13 @@ __all__ = [
 ]
 
 
+_CLEAN_FILES = {  # setting -> what its file holds, and how to come by one
+    "spill": ("a spillover matrix", "make one with cytof.clean.estimate_spill"),
+    "normalize": ("none, median or a table of bead medians", "make one with cytof.clean.bead_reference"),
+    "barcodes": ("a barcode key", "barcodes below one another, masses on top, 0 and 1 in the cells"),
+}
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +41,8 @@ class CleanSettings(_Section):
     none. ``normalize``: ``median`` brings each file to its own median beads, a path of a table of bead medians (see
     ``clean.bead_reference``) brings all files to that. ``steady``: flag windows of time with a clog, a burst or a jump
     of the signal. ``intact``: flag debris, doublets and dead cells. ``dither``: ``remove`` rounds dithered counts up to
-    whole counts, ``add`` dithers whole counts.
+    whole counts, ``add`` dithers whole counts. ``spill``: path of a spillover matrix, taken out by ``spill_method``.
+    ``barcodes``: path of a barcode key; the column ``barcode`` of the sheet then names each sample of a pooled file.
     """
 
     beads: Literal["auto", "dvs", "dvs2010", "eq6", "none"] = "auto"
@@ -41,6 +50,9 @@ class CleanSettings(_Section):
     steady: bool = False
     intact: bool = True
     dither: Literal["keep", "remove", "add"] = "keep"
+    spill: str = "none"
+    spill_method: Literal["nnls", "linear"] = "nnls"
+    barcodes: str = "none"
 
     @field_validator("normalize")
     @classmethod
@@ -152,6 +164,25 @@ class Study(_Section):
         if self.gates is None and self.panel in panel.names(".gates.yaml"):
             name = self.panel
         return panel.load_gates(name, markers) if name else None
+
+    def clean_inputs(self) -> list[Path]:
+        """Return the files that the ``clean`` settings name, each of which is there.
+
+        Raises
+        ------
+        ConfigError
+            A file is not there; it is named with what the setting expects.
+        """
+        found = []
+        for setting, (expected, hint) in _CLEAN_FILES.items():
+            value = getattr(self.clean, setting)
+            if value in ("none", "median"):
+                continue
+            path = self.path(value)
+            if not path.is_file():
+                raise ConfigError(f"`clean.{setting}` is {value!r}, expected {expected}", where=str(path), hint=hint)
+            found.append(path)
+        return found
 
     def _named(self, value: str | None) -> str | None:
         """Return a setting as the path beside the study file where there is one, else as the shipped name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 
 from cytof import clean, io, pipeline, study
-from cytof.errors import ConfigError
+from cytof.errors import ConfigError, CytofError
+from cytof.events import Events
 
 
 def written(folder: Path, settings: str) -> study.Study:
@@ -86,3 +88,77 @@ def test_settings_that_cannot_be_are_refused(study_copy: Path) -> None:
     file.write_text(file.read_text("utf-8").replace("beads: none, normalize: median", "normalize: meadian"), "utf-8")
     with pytest.raises(ConfigError, match="`clean.normalize` is 'meadian', expected none, median or a table"):
         pipeline.gate(study.load(file))
+
+
+POOL = ["Pd102", "Pd104", "Pd105", "Pd106"]
+KEY = {"A": "1100", "B": "0011", "C": "1010"}
+
+
+def pooled(folder: Path) -> tuple[Path, np.ndarray]:
+    """Return study.yaml of one file with two samples, and the barcode of each event; C is in the key, not in the sheet.
+
+    Nd143 holds 5 % of Nd142.
+    """
+    rng = np.random.default_rng(0)
+    truth = rng.choice(list(KEY), 3_000)
+    bits = np.array([[int(c) for c in KEY[b]] for b in truth])
+    marker = rng.lognormal(5, 0.3, (3_000, 1)) * (truth == "A")[:, None]
+    X = np.c_[np.arange(3_000), rng.poisson(bits * 400.0 + 2), rng.poisson(np.c_[marker, 0.05 * marker])]
+    channels = pd.DataFrame(index=["Time", *POOL, "Nd142", "Nd143"])
+    io.write_fcs(folder / "pool.fcs", Events(X.astype(np.float32), channels, {}, "pool"))
+    rows = [f"{name},{''.join(f'{c},' for c in code)}".rstrip(",") for name, code in KEY.items()]
+    (folder / "key.csv").write_text("\n".join(["code,102,104,105,106", *rows]) + "\n")
+    (folder / "spill.csv").write_text(",Nd142,Nd143\nNd142,1,0.05\nNd143,0,1\n")
+    (folder / "samples.csv").write_text("file_name,sample_id,barcode\npool.fcs,first,A\npool.fcs,second,B\n")
+    file = folder / "study.yaml"
+    file.write_text("gates: none\nclean: {beads: none, intact: false, barcodes: key.csv, spill: spill.csv}\n")
+    return file, truth
+
+
+def test_samples_of_a_pooled_file_with_its_spill_taken_out(tmp_path: Path) -> None:
+    file, truth = pooled(tmp_path)
+    chosen = study.load(file)
+    assert study.check(chosen).faults == []
+    assert pipeline.gate(chosen) == {}
+    for name, code in (("first", "A"), ("second", "B")):
+        cells = io.read_h5ad(chosen.out / "gated" / f"{name}.h5ad")
+        rows = cells.obs["event"].to_numpy()
+        assert (truth[rows] == code).all()
+        assert len(rows) >= 0.95 * (truth == code).sum()
+        record = steps(cells)
+        assert record["debarcode"][name]["params"]["key"] == KEY
+        assert record["compensate"][name]["params"]["spill"] == {"Nd142": {"Nd143": 0.05}}
+    first = io.read_h5ad(chosen.out / "gated" / "first.h5ad")
+    counts = pd.DataFrame(np.asarray(first.layers["counts"]), columns=list(first.var["channel"]))
+    assert counts["Nd142"].median() > 100
+    assert counts["Nd143"].median() < 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("second,B", "second,", r"samples.csv: `second` has no barcode, but `clean.barcodes` is key.csv"),
+        ("second,B", "second,A", r"samples.csv:3: file_name: 'pool.fcs' with barcode A stands in row 2 too"),
+        ("barcodes: key.csv", "barcodes: none", r"samples.csv: `first` has barcode A, but `clean.barcodes` names no"),
+        ("barcodes: key.csv", "barcodes: keys.csv", r"`clean.barcodes` is 'keys.csv', expected a barcode key"),
+        ("spill: spill.csv", "spill: no.csv", r"no.csv: `clean.spill` is 'no.csv', expected a spillover matrix"),
+    ],
+)
+def test_faults_of_a_pooled_study_are_told_before_the_run(tmp_path: Path, old: str, new: str, message: str) -> None:
+    file, _ = pooled(tmp_path)
+    for name in ("samples.csv", "study.yaml"):
+        path = tmp_path / name
+        path.write_text(path.read_text().replace(old, new))
+    faults = study.check(study.load(file)).faults
+    assert any(re.search(message, str(f)) for f in faults), faults
+    with pytest.raises(CytofError, match=message.split("csv: ")[-1].split(":3: ")[-1]):
+        pipeline.gate(study.load(file))
+
+
+def test_a_barcode_the_key_lacks_fails_its_sample_alone(tmp_path: Path) -> None:
+    file, _ = pooled(tmp_path)
+    sheet = tmp_path / "samples.csv"
+    sheet.write_text(sheet.read_text().replace("second,B", "second,D"))
+    failed = pipeline.gate(study.load(file))
+    assert list(failed) == ["second"]
+    assert "no barcode 'D', expected one of A, B, C" in str(failed["second"])
