@@ -11,7 +11,6 @@ import pytest
 
 from cytof import clean, gate, io, pipeline, study
 from cytof.errors import UsageError
-from cytof.events import Events
 from cytof.report._cleaning import agreement, agreement_words, cleaning_words, limits_table
 
 Real = Callable[[str], Path]

@@ -111,7 +111,7 @@ def test_public_pool_of_twenty_samples(real_data: Callable[[str], Path]) -> None
     assert np.median(length[four]) > 1.3 * np.median(length[assigned])
 
 
-def test_a_quarter_of_the_public_pool_are_doublets_and_stay_unassigned(real_data: Real) -> None:
+def test_a_quarter_of_the_public_pool_are_doublets_and_stay_unassigned(real_data: Callable[[str], Path]) -> None:
     """Doublets planted from the pool's own cells (sums of two of different barcodes) explain its low separations.
 
     Below a separation of 0.2 the histogram of the 100,000 events is that of planted doublets times 0.26 to 0.28, and
