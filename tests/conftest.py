@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,11 +45,39 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def study_copy(patient: Path, tmp_path: Path) -> Path:
     """Return a folder with a copy of the small patient's study that a test may break."""
-    import shutil
-
     folder = tmp_path / "study"
     shutil.copytree(patient.parent, folder, ignore=shutil.ignore_patterns("results", "truth"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return a headless Chromium (selenium) with a profile of its own and no way to any server but this machine.
+
+    Skipped with the reason where Chromium, its driver or selenium is missing; in CI (``CI=true``) that is a failure.
+    """
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    missing += [] if importlib.util.find_spec("selenium") else ["selenium"]
+    if missing:
+        reason = f"no browser to look with: {', '.join(missing)} missing"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    profile = tmp_path_factory.mktemp("chromium")
+    quiet = "--disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", *quiet.split(), f"--user-data-dir={profile}",
+                 "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"):  # fmt: skip
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_window_size(1280, 720)
+    yield driver
+    driver.quit()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
