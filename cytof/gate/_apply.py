@@ -17,7 +17,7 @@ from cytof.panel.template import FLAGS as CLEAN_FLAGS
 from cytof.panel.template import ROOT, Template
 from cytof.region import Boolean, Region, from_json, mask
 
-__all__ = ["apply"]
+__all__ = ["apply", "blanks_of", "counts_of"]
 
 _WORTH_TELLING = 50  # an empty gate under fewer events says nothing
 
@@ -64,13 +64,13 @@ def apply(events: Events, template: Template, thresholds: pd.DataFrame) -> Gatin
         masks[gate.path] = within(gate, regions[gate.path], events, masks)
     parents = {g.path: g.parent for g in template.gates}
     cleaning = _cleaning(events, regions)
-    counts = _counts(events, template, masks, rows)
+    counts = counts_of(events, template, masks, rows)
     return Gating(
         events=events.replace(warnings=(*events.warnings, *_cautions(events, template, counts, rows))),
         masks=pd.DataFrame(masks, index=pd.RangeIndex(len(events)), columns=list(template.paths), dtype=bool),
         counts=counts,
         thresholds=rows.reset_index(drop=True),
-        blanks=_blanks(events, template, masks, regions),
+        blanks=blanks_of(events, template, masks, regions),
         regions={**cleaning, **regions},
         parents={**dict.fromkeys(cleaning, ROOT), **parents},
         car_gate=template.car_gate,
@@ -113,9 +113,10 @@ def _cleaning(events: Events, regions: dict[str, Region]) -> dict[str, Region]:
     return found
 
 
-def _counts(
+def counts_of(
     events: Events, template: Template, masks: dict[str, NDArray[np.bool_]], rows: pd.DataFrame
 ) -> pd.DataFrame:
+    """Return the counts table of one sample from the masks of its gates and its rows of the thresholds."""
     rank = {flag: i for i, flag in enumerate(FLAGS)}
     worst = rows.groupby("gate")["flag"].agg(lambda flags: max(flags, key=lambda f: rank.get(f, 0)))
     n_all = {ROOT: len(events), **{path: int(m.sum()) for path, m in masks.items()}}
@@ -146,7 +147,7 @@ def _cautions(events: Events, template: Template, counts: pd.DataFrame, rows: pd
     return found
 
 
-def _blanks(
+def blanks_of(
     events: Events, template: Template, masks: dict[str, NDArray[np.bool_]], regions: dict[str, Region]
 ) -> pd.DataFrame:
     """Count the blanks above the CAR threshold, kind by kind and all together."""

@@ -35,7 +35,10 @@ from cytof.study import Study
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["GATE_TABLES", "STAGES", "cluster", "compare", "gate", "gate_pages", "report", "run", "track"]
+__all__ = ["GATE_TABLES", "OVERRIDES", "STAGES", "cluster", "compare", "gate", "gate_pages", "report", "run", "track"]
+
+OVERRIDES = "overrides.yaml"
+"""Gate changes made by a person, beside study.yaml; see :func:`cytof.gate.read_overrides`."""
 
 GATE_TABLES = ("counts", "thresholds", "blanks", "warnings")
 STAGES = ("gate", "cluster", "track", "compare", "report")
@@ -99,11 +102,14 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
     files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
     failed: dict[str, CytofError] = {}
     seed = provenance.stage_seed(study.seed, "gate")
-    thresholds = pd.DataFrame()
+    thresholds, changes = pd.DataFrame(), gating.read_overrides(study.path(OVERRIDES), template, sheet[Obs.SAMPLE])
     if template is not None:
         draws = (e.draw(study.gate.draw, seed) for e in cleaned(study, sheet, failed, strict=strict))
         thresholds = gating.place(template, draws, sheet, random_state=seed)
         say("gate", "", f"{thresholds['gate'].nunique()} gates placed on draws of {study.gate.draw:,} events a sample")
+        thresholds = gating.overridden(thresholds, changes, template)
+        if changes:
+            say("gate", "", f"{len(changes)} change{'s' * (len(changes) != 1)} of {OVERRIDES} laid over them")
     waterfalls, views, limits, traces = [], [], [], []
     for events in cleaned(study, sheet, failed, strict=strict, flags=template is not None):
         sample = events.sample_id
@@ -120,7 +126,9 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
             views.append(gate_views(gated))
             cells = assemble([gated.keep(study.gate.keep or kept_gate(template))], sheet)
         io.write_h5ad(out, cells)
-        provenance.mark_done(out, key(study, "gate", [provenance.sha256(files[sample])]), time.monotonic() - started)
+        own = [c.digest() for c in changes if c.sample_id == sample]
+        made = key(study, "gate", [provenance.sha256(files[sample]), *own])
+        provenance.mark_done(out, made, time.monotonic() - started)
         say("gate", sample, f"{len(events):,} events, {cells.n_obs:,} cells kept")
     if len(failed) == len(sheet):
         raise next(iter(failed.values()))
