@@ -71,8 +71,13 @@ class Tables:
     COUNTS = ("sample_id", "gate", "parent", "n", "n_parent", "fraction_of_parent", "flag")
     THRESHOLDS = (
         "sample_id", "gate", "channel", "method", "value", "low", "high", "depth", "n", "flag", "region",
+        "blank",
     )  # fmt: skip
-    BLANKS = ("sample_id", "gate", "blank", "n", "n_above", "rate", "rate_high")
+    BLANKS = (
+        "sample_id", "gate", "blank", "n", "n_above", "rate", "rate_high", "limit", "shift_median", "shift_q95",
+        "doublets", "doublets_above", "doublets_expected", "false_expected", "false_low", "false_high", "missed",
+        "band_low", "band_high",
+    )  # fmt: skip
     ABUNDANCE = (
         "sample_id", "patient_id", "timepoint", "day", "population", "n", "denominator", "n_denominator", "fraction",
         "ci_low", "ci_high", "band_low", "band_high", "false_expected", "call",

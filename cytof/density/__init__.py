@@ -13,6 +13,7 @@ Source: Silverman 1986 (section 3.4.1, bandwidth); Finak et al. 2014, openCyto (
 Driessen 1999 (concentration steps for the ellipse).
 """
 
+from cytof.density._body import Tail, body_tail
 from cytof.density._ellipse import ellipse
 from cytof.density._histogram import GRID, STEP, bandwidth, histogram, quantile, smooth, spread_of_mode
 from cytof.density._valley import Valley, emptiest, tail, valley
@@ -20,8 +21,10 @@ from cytof.density._valley import Valley, emptiest, tail, valley
 __all__ = [
     "GRID",
     "STEP",
+    "Tail",
     "Valley",
     "bandwidth",
+    "body_tail",
     "ellipse",
     "emptiest",
     "histogram",

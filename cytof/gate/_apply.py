@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from cytof._check import has_columns
 from cytof.errors import Caution, GateError
 from cytof.events import Events
+from cytof.gate._blank_table import blank_table
 from cytof.gate._gating import Gating
 from cytof.gate._placed import FLAGS
-from cytof.gate._tree import blank_gates, within
+from cytof.gate._tree import within
 from cytof.keys import Tables
 from cytof.panel.template import FLAGS as CLEAN_FLAGS
 from cytof.panel.template import ROOT, Template
-from cytof.region import Boolean, Region, from_json, mask
+from cytof.region import Boolean, Region, from_json
 
-__all__ = ["apply", "blanks_of", "counts_of"]
+__all__ = ["apply", "counts_of"]
 
 _WORTH_TELLING = 50  # an empty gate under fewer events says nothing
 
@@ -70,7 +71,7 @@ def apply(events: Events, template: Template, thresholds: pd.DataFrame) -> Gatin
         masks=pd.DataFrame(masks, index=pd.RangeIndex(len(events)), columns=list(template.paths), dtype=bool),
         counts=counts,
         thresholds=rows.reset_index(drop=True),
-        blanks=blanks_of(events, template, masks, regions),
+        blanks=blank_table(events, template, masks, regions, rows),
         regions={**cleaning, **regions},
         parents={**dict.fromkeys(cleaning, ROOT), **parents},
         car_gate=template.car_gate,
@@ -145,33 +146,3 @@ def _cautions(events: Events, template: Template, counts: pd.DataFrame, rows: pd
         what = f"threshold {row.value:.2f} on {row.channel}: {row.flag}"
         found.append(Caution(f"{events.sample_id}:{row.gate}", what, "used it; look at the gate"))
     return found
-
-
-def blanks_of(
-    events: Events, template: Template, masks: dict[str, NDArray[np.bool_]], regions: dict[str, Region]
-) -> pd.DataFrame:
-    """Count the blanks above the CAR threshold, kind by kind and all together."""
-    gates = blank_gates(template)
-    if template.car_gate is None or not gates or isinstance(regions[template.car_gate], Boolean):
-        return pd.DataFrame(columns=list(Tables.BLANKS))
-    above = mask(regions[template.car_gate], events.column)
-    kinds: dict[str, NDArray[np.bool_]] = {}
-    for gate in gates:
-        parent = np.ones(len(events), bool) if gate.parent == ROOT else masks[gate.parent]
-        kinds[f"{gate.dims[0]}{'+' if gate.signs == '-' else '-'}"] = parent & ~masks[gate.path]
-    kinds["all"] = np.logical_or.reduce(list(kinds.values()))
-    table = []
-    for kind, inside in kinds.items():
-        n, k = int(inside.sum()), int((inside & above).sum())
-        table.append({
-            "sample_id": events.sample_id, "gate": template.car_gate, "blank": kind, "n": n, "n_above": k,
-            "rate": k / n if n else float("nan"), "rate_high": _rate_high(k, n),
-        })  # fmt: skip
-    return pd.DataFrame(table, columns=list(Tables.BLANKS))
-
-
-def _rate_high(k: int, n: int) -> float:
-    """Return the exact upper 95 % limit of a rate (Clopper and Pearson 1934, one-sided): 0 of 9,700 gives 3.1e-4."""
-    from scipy.special import betaincinv
-
-    return 1.0 if k >= n else float(betaincinv(k + 1, n - k, 0.95))

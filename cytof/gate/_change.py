@@ -8,7 +8,8 @@ from dataclasses import replace
 import pandas as pd
 
 from cytof.errors import GateError
-from cytof.gate._apply import blanks_of, counts_of
+from cytof.gate._apply import counts_of
+from cytof.gate._blank_table import blank_table
 from cytof.gate._gating import Gating
 from cytof.gate._tree import within
 from cytof.panel.template import Template
@@ -83,6 +84,6 @@ def change(gating: Gating, template: Template, regions: Mapping[str, Region]) ->
         masks=pd.DataFrame(own, index=pd.RangeIndex(len(gating.events)), columns=list(template.paths), dtype=bool),
         counts=counts_of(gating.events, template, own, rows),
         thresholds=rows,
-        blanks=blanks_of(gating.events, template, own, drawn),
+        blanks=blank_table(gating.events, template, own, drawn, rows),
         regions=drawn,
     )

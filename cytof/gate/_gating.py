@@ -33,8 +33,9 @@ class Gating:
     thresholds
         This sample's rows of the table that :func:`cytof.gate.place` returned.
     blanks
-        ``sample_id gate blank n n_above rate rate_high``: cells that cannot be CAR T cells, and how many of them lie
-        above the CAR threshold, with the exact upper 97.5 % limit of the rate.
+        ``keys.Tables.BLANKS``: cells that cannot be CAR T cells, how many of them lie above the CAR threshold with the
+        exact upper 95 % limit of the rate; the row ``all`` says what follows: limit of blank, doublet candidates, false
+        and missed CAR T cells, and the band of their number.
     regions
         Gate path -> region, and the regions of cleaning that the gates refer to, by their own names.
     parents

@@ -1,4 +1,4 @@
-"""The tree walked on one sample's columns: channels of dimensions, masks of regions, blanks of the CAR gate."""
+"""The tree walked on one sample's columns: channels of dimensions, masks of regions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cytof.errors import TemplateError
 from cytof.events import Events
-from cytof.panel.template import FLAGS, ROOT, Gate, Template
+from cytof.panel.template import FLAGS, ROOT, Gate
 from cytof.region import Boolean, Dimension, Rectangle, Region, mask
 
-__all__ = ["blank_gates", "boolean_region", "dimension", "within"]
+__all__ = ["boolean_region", "dimension", "within"]
 
 
 def dimension(events: Events, name: str) -> Dimension:
@@ -60,29 +59,3 @@ def within(gate: Gate, region: Region, events: Events, masks: Mapping[str, NDArr
     else:
         hit = mask(region, events.column)
     return hit if gate.parent == ROOT else hit & masks[gate.parent]
-
-
-def blank_gates(template: Template) -> tuple[Gate, ...]:
-    """Return the gates whose rest cannot be CAR T cells: ``blanks`` of the CAR gate, else its ancestors named ``-``.
-
-    The blanks are the cells of such a gate's parent that the gate leaves out (CD19+ cells are no T cells).
-
-    Raises
-    ------
-    TemplateError
-        A gate named in ``blanks`` is a boolean over flags, which says nothing about lineage.
-    """
-    if template.car_gate is None:
-        return ()
-    car = template.gate(template.car_gate)
-    named = car.args.get("blanks")
-    if named is not None:
-        gates = tuple(template.gate(n) for n in named)
-        wrong = [g.pop for g in gates if not g.dims]
-        if wrong:
-            raise TemplateError(
-                f"blanks name {', '.join(wrong)}", where=template.where, hint="name gates on a lineage marker"
-            )
-        return gates
-    lines = [g for g in template.gates if car.path.startswith(f"{g.path}/")]
-    return tuple(g for g in lines if g.signs == "-" and len(g.dims) == 1)

@@ -43,7 +43,9 @@ def abundance(
     -------
     DataFrame, columns ``keys.Tables.ABUNDANCE``, by day, then sample, then level. ``ci_low ci_high``: exact 95 %
     interval of counting. ``band_low band_high``: the share with the gate's threshold at the upper and the lower end of
-    its own interval; NaN unless ``adata`` holds all cells of the gate's parent and the gate has one threshold.
+    its own interval; for a gate with blanks less the false and with the missed cells, and with the 95 % interval of
+    counting at either end (``uns["cytof"]["blanks"]``), for any other without, and NaN unless ``adata`` holds all cells
+    of the gate's parent and the gate has one threshold.
     ``false_expected``: cells expected in the gate if none belonged there, rate of the blanks x cells of the gate's
     parent. ``call``: ``detected``, ``not detected``, ``not evaluable`` (rule: :func:`cytof.track.limit_of_blank` and
     its module), empty where the gate has no blanks. Shares without a denominator are NaN.
@@ -92,7 +94,7 @@ def _by_gate(adata: AnnData, population: str, of: str) -> pd.DataFrame:
     table["n"], table["n_denominator"] = _gates.number(counts, path, ids), _gates.number(counts, above, ids)
     at_risk = _gates.number(counts, path.rpartition("/")[0] or _gates.ROOT, ids)
     table["false_expected"], table["call"] = _against_blanks(adata, path, ids, table["n"].to_numpy(float), at_risk)
-    low, high = _threshold_band(adata, path, ids, table["n"].to_numpy(float), at_risk)
+    low, high = _band(adata, path, ids, table["n"].to_numpy(float), at_risk)
     total = table["n_denominator"].where(table["n_denominator"] > 0).to_numpy(float)
     table["band_low"], table["band_high"] = low / total, high / total
     return table
@@ -112,6 +114,19 @@ def _against_blanks(
     rate = np.divide(n_above, n_blank, out=np.full(len(ids), np.nan), where=n_blank > 0)
     calls = [call(n[i], int(n_above[i]), int(n_blank[i]), at_risk[i]) for i in range(len(ids))]
     return rate * at_risk, calls
+
+
+def _band(
+    adata: AnnData, path: str, ids: list[str], n: NDArray[np.float64], at_risk: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the band of the table of blanks, made while all events were at hand; else that of the threshold alone."""
+    blanks = adata.uns.get(UNS, {}).get("blanks")
+    if blanks is not None and {"gate", "blank", "band_low", "band_high"} <= set(blanks.columns):
+        rows = blanks[(blanks["gate"].astype(str) == path) & (blanks["blank"] == "all") & blanks["band_low"].notna()]
+        if len(rows):
+            ends = rows.astype({"sample_id": str}).set_index("sample_id")[["band_low", "band_high"]].reindex(ids)
+            return ends["band_low"].to_numpy(float), ends["band_high"].to_numpy(float)
+    return _threshold_band(adata, path, ids, n, at_risk)
 
 
 def _threshold_band(
