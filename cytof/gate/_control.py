@@ -26,7 +26,7 @@ from cytof import density
 from cytof.gate._blank import ENOUGH, Blank
 from cytof.gate._placed import BOUNDS, DIFFERS, MIN_EVENTS, Placed, threshold
 
-__all__ = ["HIGHEST", "Body", "Shift", "control_threshold", "limit_of_blank", "shift"]
+__all__ = ["Body", "HIGHEST", "Shift", "control_threshold", "limit_of_blank", "shift"]
 
 _FALSE_OF_CAR = 0.02
 _STRICTER = 30.0
@@ -205,8 +205,8 @@ def _told(blank: Blank, body: Body, rate: float, cofactor: float) -> str:
     """Return as JSON what the threshold rests on; :func:`cytof.gate.apply` makes the table ``blanks`` of it."""
     limit = round(float(np.arcsinh(body.tail.limit(rate) / cofactor)), 4)
     own = blank.kind.startswith("not T")
-    highest = [] if own else np.arcsinh(np.sort(blank.counts.astype(np.float64))[::-1][:HIGHEST] / cofactor).round(4)
+    top = blank.counts[:0] if own else np.sort(blank.counts.astype(np.float64))[::-1][:HIGHEST]
     return json.dumps({
-        "kind": blank.kind, "samples": list(blank.samples), "n": len(blank.counts), "highest": list(highest),
+        "kind": blank.kind, "samples": list(blank.samples), "n": len(blank.counts), "highest": np.arcsinh(top / cofactor).round(4).tolist(),
         "limit": limit, "shift_median": body.shift.median, "shift_q95": body.shift.q95,
     })  # fmt: skip
