@@ -206,7 +206,8 @@ def _told(blank: Blank, body: Body, rate: float, cofactor: float) -> str:
     limit = round(float(np.arcsinh(body.tail.limit(rate) / cofactor)), 4)
     own = blank.kind.startswith("not T")
     top = blank.counts[:0] if own else np.sort(blank.counts.astype(np.float64))[::-1][:HIGHEST]
+    highest = np.arcsinh(top / cofactor).round(4).tolist()
     return json.dumps({
-        "kind": blank.kind, "samples": list(blank.samples), "n": len(blank.counts), "highest": np.arcsinh(top / cofactor).round(4).tolist(),
+        "kind": blank.kind, "samples": list(blank.samples), "n": len(blank.counts), "highest": highest,
         "limit": limit, "shift_median": body.shift.median, "shift_q95": body.shift.q95,
     })  # fmt: skip
