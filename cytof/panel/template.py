@@ -156,6 +156,8 @@ def resolve(
 ) -> str:
     """Return the path that ``name`` stands for: a path, an unambiguous end of one, or an alias; ``root`` is itself.
 
+    An end may leave levels out where no other gate is meant: ``CD45+/CAR+``.
+
     Raises
     ------
     TemplateError
@@ -163,8 +165,9 @@ def resolve(
 
     Examples
     --------
-    >>> resolve("CAR+/DN", ["CD3+", "CD3+/CAR+", "CD3+/CAR+/DN", "CD3+/CAR-/DN"])
-    'CD3+/CAR+/DN'
+    >>> paths = ["CD3+", "CD3+/CD7+/CAR+", "CD3+/CD7+/CAR+/DN", "CD3+/CD7+/CAR-/DN"]
+    >>> resolve("CAR+/DN", paths), resolve("CD3+/CAR+", paths)
+    ('CD3+/CD7+/CAR+/DN', 'CD3+/CD7+/CAR+')
     """
     paths, aliases = list(paths), dict(aliases or {})
     if name == ROOT or name in paths:
@@ -174,7 +177,7 @@ def resolve(
     head, _, rest = name.partition("/")
     if head in aliases and f"{aliases[head]}/{rest}" in paths:
         return f"{aliases[head]}/{rest}"
-    hits = [p for p in paths if p.endswith(f"/{name}")]
+    hits = [p for p in paths if p.endswith(f"/{name}")] or _with_gaps(name, paths, aliases)
     if len(hits) == 1:
         return hits[0]
     if hits:
@@ -183,3 +186,15 @@ def resolve(
     ends = [p.rsplit("/", 1)[-1] for p in paths]
     hint = nearest(name, [*ends, *aliases, *paths]) or f"gates: {', '.join(dict.fromkeys(ends)) or 'none'}"
     raise error(f"no gate `{name}`", where=where, hint=hint)
+
+
+def _with_gaps(name: str, paths: Iterable[str], aliases: Mapping[str, str]) -> list[str]:
+    """Return the paths that end in the last level of ``name`` and bear its others above, in order."""
+    first, *rest = name.split("/")
+    parts = [*aliases.get(first, first).split("/"), *rest]
+    found = []
+    for path in paths:
+        levels = iter(path.split("/"))
+        if len(parts) > 1 and path.endswith(f"/{parts[-1]}") and all(part in levels for part in parts):
+            found.append(path)
+    return found

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cytof.errors import GateError
 from cytof.keys import UNS, Obs
-from cytof.panel.template import Template
+from cytof.panel.template import ROOT, Template
 from cytof.study import Study
 
 if TYPE_CHECKING:
@@ -19,11 +19,19 @@ __all__ = ["kept_gate", "population", "tracked"]
 
 
 def kept_gate(template: Template) -> str:
-    """Return the gate whose cells go on: the CAR gate's parent, else that of the subset gates, else the last gate."""
+    """Return the gate whose cells go on: the CAR gate's parent, else the T cells, else the last gate.
+
+    The T cells are the nearest gate on a marker above the subset gates: what is set aside between (MAIT cells) goes on.
+    """
     if template.car_gate:
         return template.gate(template.car_gate).parent
     if template.subset_gates:
-        return template.gate(next(iter(template.subset_gates))).parent
+        gate = template.gate(next(iter(template.subset_gates)))
+        while gate.parent != ROOT:
+            gate = template.gate(gate.parent)
+            if gate.dims:
+                return gate.path
+        return gate.parent
     return template.gates[-1].path
 
 
