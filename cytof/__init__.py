@@ -13,6 +13,7 @@ Data only flows forward; one line a stage::
     embed       t-SNE                             AnnData -> obsm
     track       shares over the visits            AnnData -> tidy tables
     compare     marker tests                      AnnData -> test tables
+    clinical    survival, response, tables        patients -> tables (a side wing: knows no cells)
     plot        figures                           tables  -> Axes
     report      the paper's figures, report.html  Study   -> files
 
@@ -33,14 +34,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "clean", "cluster", "compare", "datasets", "embed", "errors", "gate", "io", "keys", "panel", "pipeline", "plot",
-    "provenance", "report", "study", "track", "transform",
+    "clean", "clinical", "cluster", "compare", "datasets", "embed", "errors", "gate", "io", "keys", "panel",
+    "pipeline", "plot", "provenance", "report", "study", "track", "transform",
 )  # fmt: skip
 _VERBS = {"assemble": "_assemble", "neighbors": "_neighbors", "Events": "events"}
 
 __all__ = [
-    "Events", "__version__", "assemble", "clean", "cluster", "compare", "datasets", "embed", "errors", "gate", "io",
-    "keys", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study", "track", "transform",
+    "Events", "__version__", "assemble", "clean", "clinical", "cluster", "compare", "datasets", "embed", "errors",
+    "gate", "io", "keys", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study", "track",
+    "transform",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

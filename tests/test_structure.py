@@ -25,13 +25,15 @@ FLOORS = {
     "cluster": 4, "embed": 4,
     "track": 5,
     "compare": 6,
+    "clinical": 6,
     "plot": 7,
     "report": 8,
     "pipeline": 9,
     "cli": 11, "__main__": 12,
 }  # fmt: skip
 ONLY_FLOOR_0 = {"plot"}
-HEAVY = {"matplotlib", "numba", "scanpy", "openTSNE", "lifelines", "sklearn", "anndata", "flowkit", "seaborn", "igraph"}
+HEAVY = {"matplotlib", "numba", "scanpy", "openTSNE", "lifelines", "sklearn", "anndata", "flowkit", "seaborn", "igraph",
+         "great_tables", "docx"}
 
 
 def room_of(path: Path) -> str:

@@ -1,0 +1,68 @@
+"""The clinical wing: from dates to every table and survival curve of a follow-up paper; data frames only, no cells.
+
+Times, events and groups are columns of a table with one row a patient; ``event`` is 1 or True for the event. Each
+result says by which method it was made. What is own code and what is a library's, and why:
+
+======================================= ==========================================================================
+own, equal to R (tests/clinical)        Kaplan-Meier with its intervals, medians and restricted means; log-rank in all
+                                        forms; Cox with ties, strata, start-stop, Firth and the test of proportionality;
+                                        cumulative incidence and Gray's test; maximally selected cutpoint; exact tests
+                                        of counts of any size; rank-sum with ties. The libraries differ from R or lack
+                                        the method (each module says how).
+scipy                                   distributions, ranks, roots
+great_tables, python-docx, openpyxl     the files tables are written to
+======================================= ==========================================================================
+
+Not here: Fine-Gray regression and robust (sandwich) errors of the Cox model.
+
+Examples
+--------
+>>> import pandas as pd
+>>> table = pd.DataFrame({"months": [5, 6, 8, 9, 12], "dead": [1, 0, 1, 1, 0]})
+>>> float(kaplan_meier(table, "months", "dead").median()["median"].iloc[0])
+9.0
+"""
+
+from __future__ import annotations
+
+from cytof.clinical._categorical import categorical_test, freeman_halton
+from cytof.clinical._competing import Incidence, cumulative_incidence
+from cytof.clinical._cox import Cox, cox
+from cytof.clinical._cutpoint import Cutpoint, cutpoint
+from cytof.clinical._kaplan_meier import KaplanMeier, kaplan_meier, median_follow_up
+from cytof.clinical._landmark import Landmark, immortal_caption, landmark, split_at, time_dependent
+from cytof.clinical._log_rank import LogRank, holm, log_rank, log_rank_pairs
+from cytof.clinical._rank_sum import rank_sum
+from cytof.clinical._rates import patient_years, rate, rates
+from cytof.clinical._result import Categorical, Rate, Test, p_text
+
+__all__ = [
+    "Categorical",
+    "Cox",
+    "Cutpoint",
+    "Incidence",
+    "KaplanMeier",
+    "Landmark",
+    "LogRank",
+    "Rate",
+    "Test",
+    "categorical_test",
+    "cox",
+    "cumulative_incidence",
+    "cutpoint",
+    "freeman_halton",
+    "holm",
+    "immortal_caption",
+    "kaplan_meier",
+    "landmark",
+    "log_rank",
+    "log_rank_pairs",
+    "median_follow_up",
+    "p_text",
+    "patient_years",
+    "rank_sum",
+    "rate",
+    "rates",
+    "split_at",
+    "time_dependent",
+]
