@@ -2,7 +2,8 @@
 
 from cytof.cluster._crosstab import crosstab
 from cytof.cluster._flowsom import flowsom
+from cytof.cluster._lookup import at
 from cytof.cluster._phenograph import phenograph
-from cytof.cluster._som import som
+from cytof.cluster._som import Training, som
 
-__all__ = ["crosstab", "flowsom", "phenograph", "som"]
+__all__ = ["Training", "at", "crosstab", "flowsom", "phenograph", "som"]

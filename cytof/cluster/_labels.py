@@ -39,6 +39,7 @@ def as_labels(numbers: NDArray[np.integer]) -> pd.Categorical:
     """Return numbers as a categorical of text, categories in the order 1, 2, ..., then -1."""
     import pandas as pd
 
-    present = np.unique(numbers)
-    ranked = [*present[present > 0], *present[present <= 0]]
-    return pd.Categorical(np.asarray(numbers).astype(str), categories=[str(v) for v in ranked])
+    present, place = np.unique(numbers, return_inverse=True)
+    ranked = np.r_[np.flatnonzero(present > 0), np.flatnonzero(present <= 0)]
+    codes = np.argsort(ranked)[place]
+    return pd.Categorical.from_codes(codes, categories=[str(v) for v in present[ranked]])

@@ -1,45 +1,84 @@
-"""Self-organising map, batch training: each pass takes all cells at once, so the result has no order and no luck."""
+"""Self-organising map of the cells: trained in batch (no order, no luck) or online as the original."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cytof import transform
-from cytof._check import at_least, has_columns
-from cytof._neighbors._blocks import in_blocks
-from cytof._neighbors._matrix import cell_order, feature_matrix
-from cytof.errors import CytofWarning, InputError
-from cytof.keys import UNS
+from cytof._check import at_least, has_columns, one_of
+from cytof._neighbors._matrix import cell_order
+from cytof.cluster._columns import Columns, read
+from cytof.cluster._som_core import DISTANCES, Map, map_cells, plane, train
+from cytof.cluster._som_online import sampled, train_online
+from cytof.errors import CytofWarning, InputError, UsageError
+from cytof.keys import UNS, Var
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["Map", "map_cells", "som", "train"]
-
-_ROWS = 8192
-_LAST_RADIUS = 0.5  # in grid steps: the neighbour of a node still counts exp(-2) = 0.14
+__all__ = ["Training", "slot_name", "som"]
 
 
 @dataclass(frozen=True)
-class Map:
-    """A trained map: ``codes`` float32 (n_nodes, n_features), ``grid`` (columns, rows), ``error`` after each pass."""
+class Training:
+    """How a map is trained.
 
-    codes: NDArray[np.float32]
-    grid: tuple[int, int]
-    error: NDArray[np.float64]
+    Parameters
+    ----------
+    method
+        ``batch``: each pass takes all cells at once; the same cells give the same map whatever their order, the seed
+        and the threads. ``online``: the original algorithm, one drawn cell at a time.
+    rlen
+        Passes over the cells.
+    init
+        First nodes: ``pca`` (plane of the first two components; default of ``batch``) or ``sample`` (drawn cells;
+        default of ``online``, as in the original).
+    distance
+        ``euclidean``; in batch training also ``manhattan``, ``chebyshev``, ``cosine``.
+
+    Examples
+    --------
+    >>> Training("online").start
+    'sample'
+    """
+
+    method: str = "batch"
+    rlen: int = 10
+    init: str | None = None
+    distance: str = "euclidean"
+
+    @property
+    def start(self) -> str:
+        """``init``, or the default of the method."""
+        return self.init or ("pca" if self.method == "batch" else "sample")
+
+    def checked(self, grid: Sequence[int]) -> Training:
+        """Return itself; raise UsageError where a value is wrong."""
+        for size, name in ((grid[0], "grid columns"), (grid[1], "grid rows"), (self.rlen, "rlen")):
+            at_least(size, 1, name, where="som")
+        one_of(self.method, ("batch", "online"), "training", where="som")
+        one_of(self.start, ("pca", "sample"), "init", where="som")
+        one_of(self.distance, DISTANCES, "distance", where="som")
+        if self.method == "online" and self.distance != "euclidean":
+            raise UsageError(
+                f"distance is {self.distance!r}, online training knows euclidean",
+                where="som",
+                hint='use Training("batch", distance=...)',
+            )
+        return self
 
 
 def som(
     adata: AnnData,
     *,
     grid: tuple[int, int] = (10, 10),
-    rlen: int = 10,
+    training: Training | str = "batch",
     features: Sequence[str] | None = None,
     fit_on: str | None = None,
     key_added: str = "som_node",
@@ -47,40 +86,40 @@ def som(
 ) -> None:
     """Train a self-organising map on the cells and give each cell its node.
 
-    Batch training from the plane of the first two principal components: nothing is drawn, the same cells give the
-    same map whatever their order, the seed and the threads.
-
     Parameters
     ----------
     adata
-        Cells; ``X`` on the arcsinh scale, shape (n_cells, n_channels).
+        Cells; ``X`` on the arcsinh scale, shape (n_cells, n_channels), in memory or memory-mapped.
     grid
         Columns and rows of nodes.
-    rlen
-        Passes over the cells.
+    training
+        ``"batch"``, ``"online"`` or a :class:`Training`.
     features
         Antigens; by default :func:`cytof.transform.features`.
     fit_on
-        Bool column of ``obs``: the map is trained on these cells (for instance an equal draw a visit) and all cells
-        are mapped.
+        Column of ``obs``. Bool: the map is trained on these cells (for instance an equal draw a visit,
+        :func:`cytof.transform.equal_draw`). Numbers: weights of the cells (:func:`cytof.transform.equal_weight`), 0
+        leaves a cell out. All cells are mapped.
     key_added
         Column of ``obs``.
     random_state
-        Recorded; batch training draws nothing.
+        Seed of drawn cells; batch training from the principal components draws nothing.
 
     Writes
     ------
     ``obs[key_added]`` int32, node of each cell, 0 to n_nodes - 1.
-    ``uns["cytof"]["som"]``: ``codes`` float32 (n_nodes, n_features), ``grid``, ``features``, ``rlen``, ``counts``
-    (cells a node), ``quantisation_error`` (mean distance of a cell to its node). One row of
-    ``uns["cytof"]["steps"]``.
+    ``uns["cytof"]["som"]`` (with another ``key_added``: ``som:<key_added>``): ``codes`` float32 (n_nodes, n_features),
+    ``grid``, ``features``, ``cofactors`` (n_features; NaN where ``var`` has none), ``method``, ``rlen``, ``init``,
+    ``distance``, ``counts`` (cells a node), ``middle`` and ``mad`` (median and median absolute deviation of the
+    distance of the cells to their node, a node; NaN for an empty one), ``quantisation_error`` (mean distance of a cell
+    to its node). One row of ``uns["cytof"]["steps"]``.
 
     Raises
     ------
     InputError
-        No cells to train on, or values missing in a marker.
+        No cells to train on, values missing in a marker, or weights that are negative or missing.
     UsageError
-        ``grid`` or ``rlen`` below 1, or no column ``fit_on``.
+        ``grid`` or ``rlen`` below 1, unknown method, no column ``fit_on``.
 
     Examples
     --------
@@ -92,128 +131,86 @@ def som(
 
     Source: Kohonen 2013, Neural Networks 37:52, section 4 (batch); Van Gassen et al. 2015, Cytometry A 87:636.
     """
-    X, names = feature_matrix(adata, features, step="som")
-    result, node, error = _fit_and_map(adata, X, grid, rlen, fit_on)
+    asked = (Training(training) if isinstance(training, str) else training).checked(grid)
+    X, names = read(adata, features, step="som")
+    result = _fit(adata, X, grid, asked, fit_on, random_state)
+    node, distance = map_cells(X, result.codes, distance=asked.distance)  # type: ignore[arg-type]
     adata.obs[key_added] = node
-    slot = {
+    cofactor = adata.var[Var.COFACTOR] if Var.COFACTOR in adata.var else None
+    slot: dict[str, Any] = {
         "codes": result.codes,
         "grid": np.asarray(result.grid),
         "features": names,
-        "rlen": rlen,
-        "counts": np.bincount(node, minlength=len(result.codes)),
-        "quantisation_error": error,
+        "cofactors": np.full(len(names), np.nan) if cofactor is None else cofactor.loc[names].to_numpy(float),
+        "method": asked.method,
+        "rlen": asked.rlen,
+        "init": asked.start,
+        "distance": asked.distance,
+        **_typical(node, distance, len(result.codes)),
     }
-    adata.uns[UNS] = dict(adata.uns.get(UNS, {})) | {"som": slot}
-    params = {"grid": list(grid), "rlen": rlen, "features": names, "fit_on": fit_on or ""}
-    transform.record(adata, "som" if key_added == "som_node" else f"som:{key_added}", params, random_state)
+    adata.uns[UNS] = dict(adata.uns.get(UNS, {})) | {slot_name("som", key_added, "som_node"): slot}
+    params = {"grid": list(grid), "training": asked.method, "rlen": asked.rlen, "init": asked.start}
+    params |= {"distance": asked.distance, "features": names, "fit_on": fit_on or ""}
+    transform.record(adata, slot_name("som", key_added, "som_node"), params, random_state)
 
 
-def _fit_and_map(
-    adata: AnnData, X: NDArray[np.float32], grid: tuple[int, int], rlen: int, fit_on: str | None
-) -> tuple[Map, NDArray[np.int32], float]:
-    for size, name in ((grid[0], "grid columns"), (grid[1], "grid rows"), (rlen, "rlen")):
-        at_least(size, 1, name, where="som")
-    chosen = np.ones(len(X), bool)
-    if fit_on is not None:
-        has_columns(adata.obs.columns, [fit_on], where="adata.obs", hint="`transform.equal_draw` writes `in_fit`")
-        chosen = adata.obs[fit_on].to_numpy(bool)
-    if not chosen.any():
-        raise InputError(f"`{fit_on}` marks 0 of {len(X)} cells, expected at least 1", where="som")
-    rows = np.flatnonzero(chosen)
+def slot_name(slot: str, key: str, usual: str) -> str:
+    """Return the name of a slot of ``uns["cytof"]``: plain for the usual key, ``<slot>:<key>`` for another.
+
+    Examples
+    --------
+    >>> slot_name("som", "som_node", "som_node"), slot_name("som", "cd8", "som_node")
+    ('som', 'som:cd8')
+    """
+    return slot if key == usual else f"{slot}:{key}"
+
+
+def _fit(
+    adata: AnnData, X: Columns, grid: tuple[int, int], training: Training, fit_on: str | None, random_state: int
+) -> Map:
+    """Train on the cells asked for; where cells are drawn, they first go into canonical order."""
+    rows, weight = _fit_rows(adata, fit_on)
     if len(rows) < grid[0] * grid[1]:
         warnings.warn(
-            f"som: {len(rows)} cells for {grid[0] * grid[1]} nodes, some nodes stay empty", CytofWarning, stacklevel=3
+            f"som: {len(rows)} cells for {grid[0] * grid[1]} nodes, some nodes stay empty", CytofWarning, stacklevel=4
         )
-    rows = rows[cell_order(X[rows], adata.obs_names.to_numpy()[rows])]
-    result = train(X[rows], grid, rlen=rlen)
-    node, distance = map_cells(X, result.codes)
-    return result, node, float(distance.mean(dtype=np.float64))
+    drawing = training.method == "online" or training.start == "sample"
+    part: Any = X if len(rows) == len(X) and X.ready and not drawing else X[rows]
+    if drawing:
+        order = cell_order(part, adata.obs_names.to_numpy()[rows])
+        part, weight = part[order], None if weight is None else weight[order]
+    start = sampled(part, grid, np.random.default_rng([random_state, 1])) if training.start == "sample" else None
+    if training.method == "batch":
+        return train(part, grid, rlen=training.rlen, start=start, distance=training.distance, weight=weight)
+    start = plane(part, grid, weight=weight) if start is None else start
+    return train_online(part, grid, rlen=training.rlen, start=start, weight=weight, random_state=random_state)
 
 
-def train(X: NDArray[np.float32], grid: tuple[int, int], *, rlen: int = 10, n_jobs: int | None = None) -> Map:
-    """Train a batch map.
-
-    Parameters
-    ----------
-    X
-        Features, shape (n_cells, n_features), float32, cells in canonical order.
-    grid
-        Columns and rows.
-    rlen
-        Passes. The radius of the Gaussian neighbourhood falls linearly from half the longer side to 0.5 grid steps.
-    n_jobs
-        Threads; sums are made a block of cells and added in block order, so the result is the same for any number.
-
-    Examples
-    --------
-    >>> train(np.float32([[0], [0], [9]]), (2, 1)).codes.astype(float).round(1).ravel().tolist()
-    [0.6, 7.1]
-    """
-    X = np.ascontiguousarray(X, np.float32)
-    codes, places = _plane(X, grid)
-    between = ((places[:, None] - places[None]) ** 2).sum(2)
-    first = max(max(grid) / 2, _LAST_RADIUS)
-    errors = []
-    for radius in np.linspace(first, _LAST_RADIUS, rlen) if rlen > 1 else [_LAST_RADIUS]:
-        _, distance, sums, counts = _assign(X, codes, True, n_jobs)
-        errors.append(distance.mean(dtype=np.float64))
-        near = np.exp(-between / (2 * radius**2))
-        weight = near @ counts
-        reached = weight > 1e-9
-        codes[reached] = ((near @ sums)[reached] / weight[reached, None]).astype(np.float32)
-    return Map(codes, grid, np.asarray(errors))
+def _fit_rows(adata: AnnData, fit_on: str | None) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Return the cells to train on, and their weights where the column holds numbers."""
+    if fit_on is None:
+        return np.arange(adata.n_obs), None
+    hint = "`transform.equal_draw` writes `in_fit`, `transform.equal_weight` writes `weight`"
+    has_columns(adata.obs.columns, [fit_on], where="adata.obs", hint=hint)
+    column = adata.obs[fit_on]
+    weight = None if column.dtype == bool else np.asarray(column, np.float64)
+    if weight is not None and not (np.isfinite(weight) & (weight >= 0)).all():
+        bad = int((~np.isfinite(weight) | (weight < 0)).sum())
+        raise InputError(f"`{fit_on}` is negative or missing in {bad} cells, expected weights from 0", where="som")
+    rows = np.flatnonzero(column.to_numpy() if weight is None else weight > 0)
+    if not len(rows):
+        raise InputError(f"`{fit_on}` marks 0 of {adata.n_obs} cells, expected at least 1", where="som")
+    return rows, None if weight is None else weight[rows]
 
 
-def map_cells(
-    X: NDArray[np.float32], codes: NDArray[np.float32], *, n_jobs: int | None = None
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the nearest node of each cell, ties to the lower node, and the distance to it.
-
-    Examples
-    --------
-    >>> node, distance = map_cells(np.float32([[1], [8]]), np.float32([[0], [9]]))
-    >>> node.tolist(), distance.tolist()
-    ([0, 1], [1.0, 1.0])
-    """
-    return _assign(np.ascontiguousarray(X, np.float32), codes, False, n_jobs)[:2]
-
-
-def _assign(
-    X: NDArray[np.float32], codes: NDArray[np.float32], add: bool, n_jobs: int | None
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Give cells their nodes; with ``add`` also the sums and counts a node, added block by block."""
-    from cytof.cluster._som_kernels import nearest_nodes
-
-    n, d = X.shape
-    node, distance = np.empty(n, np.int32), np.empty(n, np.float32)
-    across = np.ascontiguousarray(codes.T, np.float32)
-    half = (0.5 * (codes.astype(np.float64) ** 2).sum(1)).astype(np.float32)
-
-    def block(start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        sums, counts = np.zeros((len(codes) if add else 0, d)), np.zeros(len(codes), np.int64)
-        nearest_nodes(X[start:stop], across, half, node[start:stop], distance[start:stop], sums, counts)
-        return sums, counts
-
-    sums, counts = np.zeros((len(codes) if add else 0, d)), np.zeros(len(codes))
-    for part, number in in_blocks(block, n, _ROWS, n_jobs):
-        sums += part
-        counts += number
-    return node, distance, sums, counts
-
-
-def _plane(X: NDArray[np.float32], grid: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return codes on the plane of the first two principal components, to 2 deviations either way, and their places."""
-    centre = X.mean(0, dtype=np.float64)
-    spread = np.zeros((X.shape[1], X.shape[1]))
-    for start in range(0, len(X), _ROWS):
-        part = X[start : start + _ROWS] - centre
-        spread += np.einsum("ni,nj->ij", part, part)
-    value, axis = np.linalg.eigh(spread / max(len(X) - 1, 1))
-    value, axis = np.maximum(value[::-1][:2], 0), axis[:, ::-1][:, :2]
-    axis = axis * np.where(axis[np.abs(axis).argmax(0), np.arange(axis.shape[1])] < 0, -1.0, 1.0)
-    columns, rows = np.indices(grid).reshape(2, -1)
-    steps = [np.linspace(-2, 2, size) if size > 1 else np.zeros(1) for size in grid]
-    codes = centre + np.outer(steps[0][columns] * np.sqrt(value[0]), axis[:, 0])
-    if len(value) > 1:
-        codes = codes + np.outer(steps[1][rows] * np.sqrt(value[1]), axis[:, 1])
-    return codes.astype(np.float32), np.stack([columns, rows], 1).astype(np.float64)
+def _typical(node: NDArray[np.int32], distance: NDArray[np.float32], n_nodes: int) -> dict[str, Any]:
+    """Return cells a node, and how far from it they lie."""
+    counts = np.bincount(node, minlength=n_nodes)
+    order = np.argsort(node.astype(np.uint16 if n_nodes < 65536 else np.int32), kind="stable")
+    middle, mad = np.full(n_nodes, np.nan), np.full(n_nodes, np.nan)
+    for place, away in enumerate(np.split(distance[order], np.cumsum(counts)[:-1])):
+        if len(away):
+            middle[place] = np.median(away)
+            mad[place] = np.median(np.abs(away - middle[place]))
+    fine = np.rint(distance.astype(np.float64) * 2.0**20).sum() / 2.0**20 / len(distance)
+    return {"counts": counts, "middle": middle, "mad": mad, "quantisation_error": float(fine)}

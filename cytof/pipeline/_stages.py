@@ -162,8 +162,9 @@ def cluster(study: Study, *, say: Say = _silent) -> AnnData:
     say("cluster", "", f"{part.n_obs:,} cells of {cells.n_obs:,}")
     settings, features = study.cluster, transform.features(part, study.cluster.features)
     engines.flowsom(
-        part, n_clusters=min(settings.n_clusters, part.n_obs), grid=settings.grid, rlen=settings.rlen,
-        features=features, random_state=provenance.stage_seed(study.seed, "flowsom"),
+        part, n_clusters=min(settings.n_clusters, part.n_obs), grid=settings.grid,
+        training=engines.Training(rlen=settings.rlen), features=features,
+        random_state=provenance.stage_seed(study.seed, "flowsom"),
     )  # fmt: skip
     say("cluster", "", f"FlowSOM: {part.obs[Obs.FLOWSOM].nunique()} clusters")
     transform.equal_draw(part, total=settings.max_cells, random_state=provenance.stage_seed(study.seed, "draw"))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from planted import planted, table
 
-from cytof.cluster import som
-from cytof.cluster._som import map_cells, train
+from cytof.cluster import Training, som
+from cytof.cluster._som_core import map_cells, plane, train
 from cytof.errors import CytofWarning, InputError, UsageError
 
 
@@ -45,7 +45,9 @@ def test_training_is_kohonens_batch_rule() -> None:
     after_one = naive_train(X, start.codes, (4, 3), np.array([0.5]))
     more = train(X, (4, 3), rlen=3)
     first = train_start(X, (4, 3))
-    np.testing.assert_allclose(more.codes, naive_train(X, first, (4, 3), np.linspace(2, 0.5, 3)), atol=2e-4)
+    np.testing.assert_allclose(plane(X, (4, 3)), first, atol=2e-4)
+    after_three = naive_train(X, plane(X, (4, 3)), (4, 3), np.linspace(2, 0.5, 3))
+    np.testing.assert_allclose(more.codes, after_three, atol=2e-4)
     assert np.abs(after_one - start.codes).max() > 1e-3
 
 
@@ -54,7 +56,7 @@ def train_start(X: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     centred = X.astype(np.float64) - X.mean(0, dtype=np.float64)
     _, value, axis = np.linalg.svd(centred, full_matrices=False)
     axis = axis[:2] * np.sign(axis[:2][np.arange(2), np.abs(axis[:2]).argmax(1)])[:, None]
-    width = 2 * value[:2] / np.sqrt(len(X) - 1)
+    width = 2 * value[:2] / np.sqrt(len(X))
     a, b = (np.linspace(-1, 1, size) for size in grid)
     return np.array([X.mean(0) + i * width[0] * axis[0] + j * width[1] * axis[1] for i in a for j in b])
 
@@ -83,7 +85,7 @@ def test_trained_on_some_cells_maps_all() -> None:
     som(adata, fit_on="in_fit", grid=(5, 5))
     part = adata[adata.obs["in_fit"]].copy()
     som(part, grid=(5, 5), key_added="own")
-    np.testing.assert_array_equal(adata.uns["cytof"]["som"]["codes"], part.uns["cytof"]["som"]["codes"])
+    np.testing.assert_array_equal(adata.uns["cytof"]["som"]["codes"], part.uns["cytof"]["som:own"]["codes"])
     assert adata.obs["som_node"].notna().all()
     assert adata.uns["cytof"]["som"]["counts"].sum() == adata.n_obs
 
@@ -96,6 +98,6 @@ def test_faults() -> None:
     with pytest.raises(InputError, match="marks 0 of 200 cells"):
         som(adata, fit_on="in_fit")
     with pytest.raises(UsageError, match="rlen is 0"):
-        som(adata, rlen=0)
+        som(adata, training=Training(rlen=0))
     with pytest.warns(CytofWarning, match="3 cells for 100 nodes"):
         som(table(np.eye(3)))
