@@ -111,8 +111,8 @@ def som(
     ``uns["cytof"]["som"]`` (with another ``key_added``: ``som:<key_added>``): ``codes`` float32 (n_nodes, n_features),
     ``grid``, ``features``, ``cofactors`` (n_features; NaN where ``var`` has none), ``method``, ``rlen``, ``init``,
     ``distance``, ``counts`` (cells a node), ``middle`` and ``mad`` (median and median absolute deviation of the
-    distance of the cells to their node, a node; NaN for an empty one), ``quantisation_error`` (mean distance of a cell
-    to its node). One row of ``uns["cytof"]["steps"]``.
+    distance of the cells to their node, a node; NaN for an empty one), ``far`` (share of cells more than 4 deviations
+    beyond it), ``quantisation_error`` (mean distance of a cell to its node). One row of ``uns["cytof"]["steps"]``.
 
     Raises
     ------
@@ -213,4 +213,6 @@ def _typical(node: NDArray[np.int32], distance: NDArray[np.float32], n_nodes: in
             middle[place] = np.median(away)
             mad[place] = np.median(np.abs(away - middle[place]))
     fine = np.rint(distance.astype(np.float64) * 2.0**20).sum() / 2.0**20 / len(distance)
-    return {"counts": counts, "middle": middle, "mad": mad, "quantisation_error": float(fine)}
+    width = 1.4826 * np.where(mad > 0, mad, np.median(mad[mad > 0]) if (mad > 0).any() else 1.0)
+    far = float((distance > (middle + 4 * width)[node]).mean())
+    return {"counts": counts, "middle": middle, "mad": mad, "far": far, "quantisation_error": float(fine)}
