@@ -15,9 +15,9 @@ quantisation error within 2 %; 1,000,000 cells mapped in 0.3 s; growth over 10,0
 reaches a median ARI of 0.75 and a mean F1 of 0.70 over ten seeds, quartiles of ARI at most 0.04 apart.
 
 Every run is a process of its own, runs of the packages alternate, seconds are medians without imports and data;
-``process`` is the whole process. Warm seconds follow a first call on 1,000 cells in the same process, so that the public
-package, which compiles in every process, is judged by its algorithm; ``cold`` is the first call of the first process
-ever, with an empty numba cache: everything the user waits for once.
+``process`` is the whole process. Warm seconds follow a first call on 1,000 cells in the same process, so that the
+public package, which compiles in every process, is judged by its algorithm; ``cold`` is the first call of the first
+process ever, with an empty numba cache: everything the user waits for once.
 """
 
 from __future__ import annotations
@@ -158,8 +158,7 @@ def mapped(job: dict) -> dict:
 
 def resident() -> float:
     """MiB of this process that belong to no file."""
-    with open("/proc/self/status", encoding="ascii") as file:
-        rows = dict(line.split(":", 1) for line in file)
+    rows = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
     return int(rows["RssAnon"].split()[0]) / 1024
 
 
@@ -228,14 +227,21 @@ def python_of(engine: str, asked: argparse.Namespace) -> str:
 def growth(asked: argparse.Namespace) -> bool:
     sizes, times = [10_000, 30_000, 100_000, 300_000], {}
     for n in sizes:
-        found = [process({"cells": n, "k": 20, "seed": 0, "engine": "batch", "warm": True})["seconds"] for _ in range(asked.repeats)]
+        found = [
+            process({"cells": n, "k": 20, "seed": 0, "engine": "batch", "warm": True})["seconds"]
+            for _ in range(asked.repeats)
+        ]
         times[n] = statistics.median(found)
     print("\nGrowth: " + "  ".join(f"{n:,} {t:.3f} s" for n, t in times.items()))
-    return judge("log-log slope", float(np.polyfit(np.log(sizes), np.log(list(times.values())), 1)[0]), 1.1, at_most=True)
+    return judge(
+        "log-log slope", float(np.polyfit(np.log(sizes), np.log(list(times.values())), 1)[0]), 1.1, at_most=True
+    )
 
 
 def mapping(asked: argparse.Namespace) -> bool:
-    found = [process({"cells": 1_000_000, "k": 20, "seed": 0, "engine": "batch", "warm": True}) for _ in range(asked.repeats)]
+    found = [
+        process({"cells": 1_000_000, "k": 20, "seed": 0, "engine": "batch", "warm": True}) for _ in range(asked.repeats)
+    ]
     print(f"\n1,000,000 x 32: batch fit and metaclusters {statistics.median(f['seconds'] for f in found):.2f} s, "
           f"{statistics.median(f['peak_mib'] for f in found):.0f} MiB in all")  # fmt: skip
     return judge("seconds to map them", statistics.median(f["mapping"] for f in found), 0.3, at_most=True)
@@ -265,7 +271,9 @@ def labels(asked: argparse.Namespace) -> bool:
         found = {e: [one_labelling(X, e, k, s, asked.peer) for s in range(asked.seeds)] for e in engines}
         print(f"\n{title}, {len(X):,} x {X.shape[1]}, {k} metaclusters, {asked.seeds} seeds: quartiles")
         for e in engines:
-            ari = np.quantile([adjusted_rand(truth[truth > 0], r["labels"][truth > 0]) for r in found[e]], [0.25, 0.5, 0.75])
+            ari = np.quantile(
+                [adjusted_rand(truth[truth > 0], r["labels"][truth > 0]) for r in found[e]], [0.25, 0.5, 0.75]
+            )
             f1 = np.median([mean_f1(truth[truth > 0], r["labels"][truth > 0]) for r in found[e]])
             error = statistics.median(r["error"] for r in found[e])
             print(f"  {NAMES[e]:30} ARI {ari[0]:.3f} {ari[1]:.3f} {ari[2]:.3f}  mean F1 {f1:.3f}  error {error:.4f}")
@@ -295,7 +303,9 @@ def one_labelling(X: np.ndarray, engine: str, k: int, seed: int, peer: str | Non
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "X.npy")
         np.save(path, X)
-        return process({"X": path, "k": k, "seed": seed, "engine": engine}, peer if engine == PUBLIC else sys.executable)
+        return process(
+            {"X": path, "k": k, "seed": seed, "engine": engine}, peer if engine == PUBLIC else sys.executable
+        )
 
 
 def maxpar(data: str):

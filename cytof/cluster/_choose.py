@@ -28,7 +28,8 @@ def choose(
     """Return what speaks for each k, the proposed k and the reason in words.
 
     Proposed is the last k whose split takes a quarter or more of the variance between nodes that the one before left
-    within metaclusters (and 0.5 % of all of it or more). It is a proposal: a population that is rare or close to another takes less.
+    within metaclusters (and 0.5 % of all of it or more). It is a proposal: a population that is rare or close to
+    another takes less.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,9 +96,7 @@ def flowsom(
     )  # fmt: skip
     home = dict(adata.uns[UNS])
     slot = home.pop(slot_name("som", node_key, "som_node"))
-    lookup, agreed = metaclusters(
-        slot["codes"], slot["counts"], max(n_clusters, _LEAST_K), random_state=random_state
-    )
+    lookup, agreed = metaclusters(slot["codes"], slot["counts"], max(n_clusters, _LEAST_K), random_state=random_state)
     found = min(n_clusters, max(lookup))
     if found < n_clusters:
         warnings.warn(
@@ -126,7 +124,7 @@ def _lookup_table(lookup):  # type: ignore[no-untyped-def]
     return pd.DataFrame({f"meta{k}": numbers for k, numbers in lookup.items() if k > 1}, index=nodes)
 
 
-def _record(adata: AnnData, key: str, slot: dict, params: dict, random_state: int) -> None:  # type: ignore[type-arg]
+def _record(adata: AnnData, key: str, slot: dict[str, Any], params: dict[str, Any], random_state: int) -> None:
     """Record the map and the metaclusters as one step."""
     steps = adata.uns[UNS]["steps"]
     own = slot_name("som", f"{key}_node", "som_node")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof import transform
 from cytof._check import nearest
@@ -68,7 +68,7 @@ def at(adata: AnnData, k: int, *, key: str = Obs.FLOWSOM, key_added: str | None 
     transform.record(adata, f"at:{written}", {"key": key, "k": k}, None)
 
 
-def flowsom_slots(adata: AnnData, key: str) -> dict:  # type: ignore[type-arg]
+def flowsom_slots(adata: AnnData, key: str) -> dict[str, Any]:
     """Return what flowsom left under a key: ``som metaclusters consensus som_tree``.
 
     Raises

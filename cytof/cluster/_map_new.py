@@ -14,7 +14,7 @@ from cytof.cluster._columns import read
 from cytof.cluster._model import Model
 from cytof.cluster._som_core import map_cells
 from cytof.errors import CytofWarning, PanelError, UsageError
-from cytof.keys import UNS, Var
+from cytof.keys import Var
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -84,8 +84,8 @@ def map_new(adata: AnnData, model: Model, *, key_added: str | None = None) -> No
     far = float((score > FAR).mean())
     if far > max(0.01, 3 * model.far):
         warnings.warn(
-            f"map_new: {far:.1%} of {adata.n_obs} cells lie far from every node ({model.far:.1%} when the map was made): "
-            "a population the map does not know, or another staining",
+            f"map_new: {far:.1%} of {adata.n_obs} cells lie far from every node ({model.far:.1%} when the map was "
+            "made): a population the map does not know, or another staining",
             CytofWarning,
             stacklevel=2,
         )
@@ -115,12 +115,14 @@ def map_array(
     if X.shape[1] != len(model.features):
         raise UsageError(f"X has {X.shape[1]} columns, the model {len(model.features)} features", where="map_array")
     node, distance = map_cells(X, model.codes, distance=model.distance, n_jobs=n_jobs)
-    return node, model.label.astype(np.min_scalar_type(len(model.categories)))[node], outlier_score(node, distance, model)
+    return (
+        node,
+        model.label.astype(np.min_scalar_type(len(model.categories)))[node],
+        outlier_score(node, distance, model),
+    )
 
 
-def outlier_score(
-    node: NDArray[np.int32], distance: NDArray[np.float32], model: Model
-) -> NDArray[np.float32]:
+def outlier_score(node: NDArray[np.int32], distance: NDArray[np.float32], model: Model) -> NDArray[np.float32]:
     """Return deviations beyond the median distance to the node; nodes that knew few cells take the typical node's.
 
     Examples

@@ -61,7 +61,8 @@ class Model:
     far: float
 
     def __repr__(self) -> str:
-        return f"Model({self.key}: {len(self.codes)} nodes, {len(self.categories)} clusters, {len(self.features)} features)"
+        sizes = f"{len(self.codes)} nodes, {len(self.categories)} clusters, {len(self.features)} features"
+        return f"Model({self.key}: {sizes})"
 
 
 def model(adata: AnnData, *, key: str = Obs.FLOWSOM, labels: str | None = None) -> Model:
@@ -163,7 +164,9 @@ def load_model(path: str | Path) -> Model:
         raise InputError(f"not a model: {', '.join(missing)} missing", where=str(path))
     if int(found["layout"]) > _LAYOUT:
         raise InputError(
-            f"layout {int(found['layout'])}, this version reads {_LAYOUT}", where=str(path), hint="install a newer cytof"
+            f"layout {int(found['layout'])}, this version reads {_LAYOUT}",
+            where=str(path),
+            hint="install a newer cytof",
         )
     plain = {"key": str(found["key"]), "distance": str(found["distance"]), "far": float(found["far"])}
     return Model(**{n: found[n] for n in names} | plain)

@@ -164,7 +164,7 @@ def _largest(X: NDArray[np.float32], n_jobs: int | None) -> float:
 
 def _smooth(values: NDArray[np.float64], grid: tuple[int, int], radius: float) -> NDArray[np.float64]:
     """Add to each node what its neighbours hold, by a Gaussian of the distance on the grid (columns, then rows)."""
-    near = [np.exp(-np.subtract.outer(np.arange(s), np.arange(s)) ** 2 / (2 * radius**2)) for s in grid]
+    near = [np.exp(-(np.subtract.outer(np.arange(s), np.arange(s)) ** 2) / (2 * radius**2)) for s in grid]
     cube = np.einsum("ac,crf->arf", near[0], values.reshape(*grid, -1))
     return np.einsum("br,arf->abf", near[1], cube).reshape(len(values), -1)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
-from numba import float32, float64, int32, int64, void
+from numba import float32, float64, int32, int64, types, void
 
-__all__ = ["add_up", "nearest_by", "nearest_nodes"]
+__all__ = ["CELLS", "add_up", "nearest_by", "nearest_nodes"]
+
+CELLS = types.Array(float32, 2, "C", readonly=True)
+"""Type of the cells: a memory-mapped file may be open for reading only."""
 
 _FAST = {"contract", "nnan", "nsz"}
 
@@ -25,7 +28,7 @@ def _lowest(score):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(
-    [void(float32[:, ::1], float32[:, ::1], float32[::1], int32[::1], float32[::1])],
+    [void(CELLS, float32[:, ::1], float32[::1], int32[::1], float32[::1])],
     nogil=True,
     cache=True,
     fastmath=_FAST,
@@ -89,7 +92,7 @@ def nearest_nodes(X, codes, half, node, distance):  # type: ignore[no-untyped-de
 
 
 @nb.njit(
-    [void(float32[:, ::1], float32[:, ::1], int64, int32[::1], float32[::1])],
+    [void(CELLS, CELLS, int64, int32[::1], float32[::1])],
     nogil=True,
     cache=True,
     fastmath={"contract"},
@@ -121,9 +124,7 @@ def nearest_by(X, codes, kind, node, distance):  # type: ignore[no-untyped-def]
         distance[i] = least
 
 
-@nb.njit(
-    [void(float32[:, ::1], int32[::1], float64[::1], float64, float64[:, ::1], float64[::1])], nogil=True, cache=True
-)
+@nb.njit([void(CELLS, int32[::1], float64[::1], float64, float64[:, ::1], float64[::1])], nogil=True, cache=True)
 def add_up(X, node, weight, scale, sums, counts):  # type: ignore[no-untyped-def]
     """Add cells to the sums of their nodes as whole multiples of ``1 / scale``: exact, so in any order the same.
 

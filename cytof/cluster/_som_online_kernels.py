@@ -6,13 +6,13 @@ import numba as nb
 import numpy as np
 from numba import float32, float64, int32, int64, void
 
-from cytof.cluster._som_kernels import _lowest
+from cytof.cluster._som_kernels import CELLS, _lowest
 
 __all__ = ["online_pass"]
 
 
 @nb.njit(
-    [void(float32[:, ::1], int64[::1], float32[:, ::1], int32[:, ::1], int64, int64, float64[::1], float64[::1])],
+    [void(CELLS, int64[::1], float32[:, ::1], int32[:, ::1], int64, int64, float64[::1], float64[::1])],
     nogil=True,
     cache=True,
     fastmath={"contract", "nnan", "nsz"},
