@@ -34,15 +34,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "clean", "clinical", "cluster", "compare", "datasets", "embed", "errors", "gate", "io", "keys", "panel",
-    "pipeline", "plot", "provenance", "report", "study", "track", "transform",
+    "app", "clean", "clinical", "cluster", "compare", "datasets", "embed", "errors", "gate", "io", "keys",
+    "panel", "pipeline", "plot", "provenance", "report", "study", "track", "transform",
 )  # fmt: skip
 _VERBS = {"assemble": "_assemble", "neighbors": "_neighbors", "Events": "events"}
 
 __all__ = [
-    "Events", "__version__", "assemble", "clean", "clinical", "cluster", "compare", "datasets", "embed", "errors",
-    "gate", "io", "keys", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study", "track",
-    "transform",
+    "Events", "__version__", "app", "assemble", "clean", "clinical", "cluster", "compare", "datasets", "embed",
+    "errors", "gate", "io", "keys", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study",
+    "track", "transform",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ FLOORS = {
     "plot": 7,
     "report": 8,
     "pipeline": 9,
+    "app": 10,
     "cli": 11, "__main__": 12,
 }  # fmt: skip
 ONLY_FLOOR_0 = {"plot"}

@@ -5,6 +5,7 @@ one gate and what follows from it again; ``diff`` lists what two templates or tw
 """
 
 from cytof.gate._apply import apply
+from cytof.gate._blank import blank_gates
 from cytof.gate._change import change, depends_on
 from cytof.gate._diff import diff
 from cytof.gate._gating import Gating
@@ -19,6 +20,7 @@ __all__ = [
     "add_override",
     "apply",
     "apply_imported",
+    "blank_gates",
     "change",
     "depends_on",
     "diff",

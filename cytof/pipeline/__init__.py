@@ -1,9 +1,12 @@
 """The map of the house: a study on disk goes through every room in order."""
 
+from cytof.pipeline._clean import cleaned
 from cytof.pipeline._export import export
+from cytof.pipeline._files import read_sheet
 from cytof.pipeline._import import gate_imported
-from cytof.pipeline._stages import STAGES, cluster, compare, gate, gate_pages, report, run, track
+from cytof.pipeline._stages import OVERRIDES, STAGES, cluster, compare, gate, gate_pages, report, run, track
 
 __all__ = [
-    "STAGES", "cluster", "compare", "export", "gate", "gate_imported", "gate_pages", "report", "run", "track",
+    "OVERRIDES", "STAGES", "cleaned", "cluster", "compare", "export", "gate", "gate_imported", "gate_pages",
+    "read_sheet", "report", "run", "track",
 ]  # fmt: skip
