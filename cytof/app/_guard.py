@@ -140,7 +140,7 @@ def serve(
         {path: Application(FunctionHandler(fill)) for path, fill in pages.items()},
         extra_websocket_origins=sorted(guard.hosts), absolute_url="", index="", use_xheaders=False,
         check_unused_sessions_milliseconds=10_000, unused_session_lifetime_milliseconds=60_000,
-        generate_session_ids=True, include_cookies=["-"], include_headers=["-"],
+        generate_session_ids=True, include_cookies=["-"], include_headers=["-"], log_function=lambda handler: None,
     )  # fmt: skip
     http = HTTPServer(app, max_buffer_size=64 * 1024 * 1024)
     http.add_sockets(sockets)

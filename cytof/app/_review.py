@@ -17,7 +17,7 @@ from cytof.errors import CytofError
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-__all__ = ["fill_review"]
+__all__ = ["change_text", "fill_review"]
 
 _NUDGE = 0.05
 
@@ -33,10 +33,10 @@ def fill_review(doc: Document, desk: Desk) -> None:
         What is reviewed.
     """
     page = _Page(desk)
-    doc.title = "cytof review"
-    doc.add_root(page.layout)
-    keyboard(doc, page.keys)
     page.doc = doc
+    doc.title = "cytof review"
+    page.layout.children.append(keyboard(doc, page.keys))
+    doc.add_root(page.layout)
 
 
 class _Page:
@@ -46,7 +46,7 @@ class _Page:
         from bokeh.layouts import column, row
         from bokeh.models import Button, MultiSelect, Paragraph, PreText, RadioButtonGroup, Select, TextInput
 
-        self.desk, self.busy = desk, False
+        self.desk, self.busy, self.scheduled = desk, False, False
         self.wanted: np.ndarray | None = None
         self.doc: Document | None = None
         self.sample = Select(title="Sample, the most unusual first", width=300)
@@ -111,6 +111,7 @@ class _Page:
     def _turn(self, sample: str | None = None, path: str | None = None) -> None:
         if self.busy or (sample or self.desk.sample, path or self.desk.path) == (self.desk.sample, self.desk.path):
             return
+        self.wanted = None
         self.desk.look_at(sample, path)
         self._say("")
         self._guarded(self._show)()
@@ -151,31 +152,33 @@ class _Page:
     def _dragged(self, points: np.ndarray) -> None:
         """Try the gate out where it was dragged; moves that come while counting are passed over but for the last."""
         self.wanted = points
-        if self.busy or self.doc is None:
-            return
-        self.busy = True
-        self.doc.add_next_tick_callback(self._try_out)
+        if not self.scheduled and self.doc is not None:
+            self.scheduled = True
+            self.doc.add_next_tick_callback(self._try_out)
 
     def _try_out(self) -> None:
+        self.scheduled = False
+        points, self.wanted = self.wanted, None
+        if points is None:  # put back, or turned to another gate, in the meantime
+            return
         try:
-            while self.wanted is not None:
-                points, self.wanted = self.wanted, None
-                self.desk.drag(points)
+            self.desk.drag(points)
             self.picture.redraw(self.desk)
             self._numbers()
             self._say("")
         except CytofError as error:
             self._say(str(error))
-        finally:
-            self.busy = False
 
     def _save(self) -> None:
+        if self.wanted is not None:
+            self._try_out()
         n = self.desk.save(self.note.value, SCOPES[self.scope.active])
         self.note.value = ""
         self._show()
         self._say(f"saved for {n} sample{'s' * (n != 1)} in overrides.yaml; `cytof gate` uses it")
 
     def _reset(self) -> None:
+        self.wanted = None
         self.desk.look_at()
         self._show()
         self._say("put back")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bokeh.document import Document
+    from bokeh.models import LayoutDOM
 
 __all__ = ["KEYS_HELP", "LIST_STYLE", "keyboard", "monospaced"]
 
@@ -31,12 +32,12 @@ document.addEventListener("keydown", (e) => {
   if (listing && e.key.startsWith("Arrow")) return;
   if (!keys.includes(e.key)) return;
   e.preventDefault();
-  source.data = {key: [e.key], n: [source.data.n[0] + 1]};
+  field.value = `${e.key} ${Number(field.value.split(" ")[1]) + 1}`;
 });
 """
 
 
-def keyboard(doc: Document, act: Callable[[str], None]) -> None:
+def keyboard(doc: Document, act: Callable[[str], None]) -> LayoutDOM:
     """Call ``act`` with each key that is pressed outside of a text field.
 
     Parameters
@@ -45,14 +46,20 @@ def keyboard(doc: Document, act: Callable[[str], None]) -> None:
         The document; listens once it is on the screen.
     act
         Called with the key's name (``s``, ``ArrowLeft``).
+
+    Returns
+    -------
+    A hidden field through which the keys come; it has to stand in the layout.
     """
     from bokeh.events import DocumentReady
-    from bokeh.models import ColumnDataSource, CustomJS
+    from bokeh.models import CustomJS, TextInput
 
     keys = list("surajknp[]") + ["Escape", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]
-    source = ColumnDataSource({"key": [""], "n": [0]}, name="keys")
-    doc.js_on_event(DocumentReady, CustomJS(args={"source": source, "keys": keys}, code=_LISTEN))
-    source.on_change("data", lambda _, old, new: act(str(new["key"][0])))
+    field = TextInput(value=" 0", visible=False, name="keys")
+    field.js_on_change("tags", CustomJS(args={"field": field, "keys": keys}, code=_LISTEN))
+    doc.on_event(DocumentReady, lambda _: setattr(field, "tags", ["listening"]))
+    field.on_change("value", lambda _, old, new: act(new.split(" ")[0]))
+    return field
 
 
 def monospaced(size: int = 12) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def _counts(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     both = sides[0].merge(sides[1], on=keys, how="outer", suffixes=("_before", "_after"), sort=False)
     counts = both[["n_before", "n_after", "n_parent_before", "n_parent_after"]].astype(float)
     changed = (counts["n_before"] != counts["n_after"]) | (counts["n_parent_before"] != counts["n_parent_after"])
+    counts = counts[changed]
     table = both.loc[changed, keys].assign(n_before=counts["n_before"], n_after=counts["n_after"])
     table["n_change"] = table["n_after"] - table["n_before"]
     for side in ("before", "after"):

@@ -82,6 +82,7 @@ def test_change_equals_gating_from_the_start(gated, tmp_path: Path) -> None:
     lost = gate.diff(gating, again)
     assert set(lost["gate"]) <= set(follows)
     assert lost.loc[lost["gate"] == CAR, "n_change"].iloc[0] < 0
+    assert gate.diff(gating, gating).empty
     with pytest.raises(GateError, match="only a part of the events is here"):
         gate.change(gating.keep("CD3+"), template, {CAR: region})
     with pytest.raises(GateError, match="no gate `CAR`"):
