@@ -91,7 +91,7 @@ class Screen:
     """The page in the browser: what it shows, and a mouse on the plot's own coordinates."""
 
     def __init__(self, browser: Any, address: str) -> None:
-        self.browser = browser
+        self.browser, self.origin = browser, address.split("/review")[0]
         browser.get_log("browser")
         browser.get_log("performance")
         browser.get(address)
@@ -147,8 +147,9 @@ class Screen:
         field.send_keys(text + "\n")
 
     def errors(self) -> list[str]:
-        """Return what the console complained of."""
-        return [e["message"] for e in self.browser.get_log("browser") if e["level"] in {"SEVERE", "WARNING"}]
+        """Return what the console complained of on this page, not on one whose server was killed before."""
+        found = [e["message"] for e in self.browser.get_log("browser") if e["level"] in {"SEVERE", "WARNING"}]
+        return [text for text in found if self.origin in text]
 
     def requests(self) -> list[str]:
         """Return the address of every request since the page was opened."""
