@@ -7,7 +7,8 @@ from typing import Final
 __all__ = ["Layers", "OBSM", "Obs", "Roles", "SCHEMA", "Tables", "UNS", "Var"]
 
 UNS: Final = "cytof"
-"""``adata.uns[UNS]`` holds ``schema panel gates counts thresholds blanks features som metaclusters steps warnings``."""
+"""``adata.uns[UNS]`` holds ``schema panel gates counts thresholds blanks features som metaclusters consensus som_tree
+stability stability_runs names merging steps warnings``; a second clustering has ``som:<key>`` ... beside them."""
 
 SCHEMA: Final = 1
 """Version of the layout of the AnnData; raised when a slot moves."""
@@ -29,6 +30,7 @@ class Obs:
     FLOWSOM = "flowsom"
     PHENOGRAPH = "phenograph"
     IN_FIT = "in_fit"
+    WEIGHT = "weight"
 
 
 class Var:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_labels", "by_size"]
+__all__ = ["UNASSIGNED", "as_labels", "by_size"]
+
+UNASSIGNED = "unassigned"
+"""Name of cells and clusters that fit no signature."""
 
 
 def by_size(clusters: NDArray[np.integer], *, smallest: int = 1) -> NDArray[np.int64]:

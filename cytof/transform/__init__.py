@@ -1,8 +1,8 @@
 """AnnData -> AnnData: scale, features, equal draws, joining results of a part back to the whole, the log of steps."""
 
 from cytof.transform._arcsinh import arcsinh
-from cytof.transform._cells import equal_draw, merge_cells
+from cytof.transform._cells import equal_draw, equal_weight, merge_cells
 from cytof.transform._features import features
 from cytof.transform._steps import record
 
-__all__ = ["arcsinh", "equal_draw", "features", "merge_cells", "record"]
+__all__ = ["arcsinh", "equal_draw", "equal_weight", "features", "merge_cells", "record"]

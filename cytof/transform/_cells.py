@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["equal_draw", "merge_cells"]
+__all__ = ["equal_draw", "equal_weight", "merge_cells"]
 
 
 def equal_draw(
@@ -72,6 +72,41 @@ def equal_draw(
         pick = np.random.default_rng(seed).permutation(len(rows))[:n]
         chosen[rows[pick]] = True
     adata.obs[key_added] = chosen
+
+
+def equal_weight(adata: AnnData, *, by: str = Obs.SAMPLE, key_added: str = Obs.WEIGHT) -> None:
+    """Give cells weights with which every sample counts the same in all, however many cells it holds.
+
+    No cell is left out, as :func:`equal_draw` does; ``cluster.flowsom(adata, fit_on="weight")`` trains by them.
+
+    Parameters
+    ----------
+    adata
+        Cells.
+    by
+        Column of ``obs`` with the samples; cells without one get weight 0.
+    key_added
+        Column of ``obs`` to write.
+
+    Writes
+    ------
+    ``obs[key_added]`` float64, shape (n_cells,): 1 over the cells of the sample, times the cells of the smallest, so
+    that the largest weight is 1.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np, pandas as pd
+    >>> obs = pd.DataFrame({"sample_id": ["a"] * 4 + ["b"] * 2}, index=list("123456"))
+    >>> cells = anndata.AnnData(np.zeros((6, 1), np.float32), obs=obs)
+    >>> equal_weight(cells)
+    >>> cells.obs["weight"].tolist()
+    [0.5, 0.5, 0.5, 0.5, 1.0, 1.0]
+    """
+    has_columns(adata.obs.columns, [by], where="adata.obs")
+    sizes = adata.obs[by].value_counts()
+    sizes = sizes[sizes > 0]
+    each = adata.obs[by].map((sizes.min() if len(sizes) else 1) / sizes).astype(float)
+    adata.obs[key_added] = each.fillna(0.0).to_numpy()
 
 
 def _largest_n(sizes: list[int], total: int) -> int:
