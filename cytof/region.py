@@ -139,11 +139,13 @@ def _rectangle(region: Rectangle, column: Callable[[str], NDArray]) -> NDArray[n
         low, high = _in_counts(low, dim), _in_counts(high, dim)
         if values.dtype == np.float32:
             low, high = _float32_at_least(low), _float32_at_least(high)  # type: ignore[assignment]
-        hit = ~np.isnan(values)
+        hit: NDArray[np.bool_] | None = None
         if low > -np.inf:
-            hit &= values >= low
+            hit = values >= low
         if high < np.inf:
-            hit &= values < high
+            hit = values < high if hit is None else hit & (values < high)
+        if hit is None:
+            hit = ~np.isnan(values)
         inside = hit if inside is None else inside & hit
     if inside is None:
         raise ValueError("a rectangle needs at least one dimension")

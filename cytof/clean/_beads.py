@@ -178,7 +178,7 @@ def _region(events: Events, channels: tuple[str, ...]) -> Rectangle:
 
 def _threshold(lowest: NDArray) -> float:
     counts = density.histogram(lowest)
-    found = density.valley(counts, bounds=_BOUNDS, min_counts=0, n_bootstrap=0)
+    found = density.valley(counts, bounds=_BOUNDS, min_counts=0, floor=0.0, n_bootstrap=0)
     if found is not None:
         return found.value
     if density.quantile(counts, 0.5) > _NO_CELL:  # a file of beads alone

@@ -190,7 +190,7 @@ def _cell_peak(d: NDArray[np.float64]) -> int:
 
 def _valley_below(counts: NDArray[np.integer], mode: float, tail: float) -> float:
     """Return the valley between debris and cells, when it lies below the mode and cuts no deeper than the tail does."""
-    found = density.valley(counts, bounds=(0.9, mode - 0.2), n_bootstrap=0)
+    found = density.valley(counts, bounds=(0.9, mode - 0.2), floor=0.0, n_bootstrap=0)
     return found.value if found is not None and found.value > tail - 1.0 else tail
 
 
@@ -244,6 +244,11 @@ def _dead_limit(events: Events, kept: NDArray[np.bool_], z: float, skipped: list
     q75, q95 = density.quantile(counts, 0.75), density.quantile(counts, 0.95)
     tail = q95 + (z + 0.5 - 1.645) * max((q95 - q75) / (1.645 - 0.6745), 0.2)
     found = density.valley(
-        counts, bounds=(density.quantile(counts, 0.5) + 0.3, 8.0), min_counts=5.0, min_depth=0.3, n_bootstrap=0
+        counts,
+        bounds=(density.quantile(counts, 0.5) + 0.3, 8.0),
+        min_counts=5.0,
+        min_depth=0.3,
+        floor=0.0,
+        n_bootstrap=0,
     )
     return (found.value if found is not None else tail), channel

@@ -48,6 +48,7 @@ def valley(
     bounds: tuple[float, float] = (-np.inf, np.inf),
     min_counts: float = 2.0,
     min_depth: float = 0.1,
+    floor: float = 0.25,
     n_bootstrap: int = 50,
     random_state: int | np.random.SeedSequence = 0,
 ) -> Valley | None:
@@ -65,6 +66,8 @@ def valley(
         Valleys below this many counts are refused (0 to refuse none).
     min_depth
         Shallower valleys are refused.
+    floor
+        How far up its floor reaches, as a share of the way to the lower peak; the value is the floor's middle.
     n_bootstrap
         Multinomial resamples for the interval; 0 gives an interval of no width.
     random_state
@@ -94,8 +97,9 @@ def valley(
         return None
     place, left, right = best
     depth = 1.0 - d[place] / min(d[left], d[right])
-    ends = _interval(counts, cofactor, (max(left, inside[0]), min(right, inside[-1])), n_bootstrap, random_state)
-    value = _middle(d, place)
+    span = (max(left, inside[0]), min(right, inside[-1]))
+    ends = _interval(counts, cofactor, span, floor, n_bootstrap, random_state)
+    value = _middle(d, place, min(d[left], d[right]), floor)
     return Valley(value, min(ends[0], value), max(ends[1], value), float(depth), int(counts.sum()))
 
 
@@ -128,20 +132,27 @@ def _best_valley(
     return best
 
 
-def _middle(d: NDArray, place: int, grid: NDArray = GRID) -> float:
-    """Return the middle of the flat floor around a minimum (an empty gap has no single lowest point)."""
-    flat = np.flatnonzero(d > max(d[place] * 1.02, 1e-9 * d.max()))
-    left = flat[flat < place]
-    right = flat[flat > place]
-    first = left[-1] + 1 if len(left) else place
-    last = right[0] - 1 if len(right) else place
-    return round(float((grid[first] + grid[last]) / 2), 4)
+def _middle(d: NDArray, place: int, lower: float, floor: float, grid: NDArray = GRID) -> float:
+    """Return the middle of the floor around a minimum: a wide valley has no single lowest point.
+
+    The floor is what can be reached from the minimum without climbing more than the share ``floor`` of the way to
+    ``lower``, the lower of the two peaks. Places are weighted by what is left of that climb on the highest point of
+    the way, to the fourth power, so that single events in an all but empty gap move the middle little, and nothing
+    makes it jump.
+    """
+    cut = max(d[place] + floor * max(lower - d[place], 0.0), 1.02 * d[place], 1e-9 * d.max(initial=0.0))
+    if cut <= d[place]:
+        return round(float(grid[place]), 4)
+    way = np.concatenate([np.maximum.accumulate(d[place::-1])[:0:-1], np.maximum.accumulate(d[place:])])
+    weight = (np.maximum(cut - way, 0.0) / (cut - d[place])) ** 4
+    return round(float(weight @ grid / weight.sum()), 4)
 
 
 def _interval(
     counts: NDArray[np.integer],
     cofactor: float,
     span: tuple[int, int],
+    floor: float,
     n_bootstrap: int,
     random_state: int | np.random.SeedSequence,
 ) -> tuple[float, float]:
@@ -151,7 +162,8 @@ def _interval(
     draws = rng.multinomial(int(counts.sum()), counts / counts.sum(), size=n_bootstrap)
     part = slice(span[0], span[1] + 1)
     places = [
-        _middle(row, int(row.argmin()), GRID[part]) for row in smooth(draws, cofactor=cofactor, like=counts, span=part)
+        _middle(row, int(row.argmin()), min(row[0], row[-1]), floor, GRID[part])
+        for row in smooth(draws, cofactor=cofactor, like=counts, span=part)
     ]
     low, high = np.quantile(places, [0.025, 0.975])
     return float(low), float(high)

@@ -12,7 +12,7 @@ from cytof.events import Events
 from cytof.gate._blank_table import blank_table
 from cytof.gate._gating import Gating
 from cytof.gate._placed import FLAGS
-from cytof.gate._tree import within
+from cytof.gate._tree import flags_of, slim, within
 from cytof.keys import Tables
 from cytof.panel.template import FLAGS as CLEAN_FLAGS
 from cytof.panel.template import ROOT, Template
@@ -59,10 +59,11 @@ def apply(events: Events, template: Template, thresholds: pd.DataFrame) -> Gatin
     rows = _rows(events, template, thresholds)
     text = dict(zip(rows["gate"], rows["region"], strict=True))
     masks: dict[str, NDArray[np.bool_]] = {}
-    regions: dict[str, Region] = {}
+    regions = {path: from_json(text[path]) for path in template.paths}
+    read = slim(events, list(dict.fromkeys(d.channel for r in regions.values() for d in getattr(r, "dims", ()))))
+    flags = flags_of(events)
     for gate in template.gates:
-        regions[gate.path] = from_json(text[gate.path])
-        masks[gate.path] = within(gate, regions[gate.path], events, masks)
+        masks[gate.path] = within(gate, regions[gate.path], read.column, flags, masks)
     parents = {g.path: g.parent for g in template.gates}
     cleaning = _cleaning(events, regions)
     counts = counts_of(events, template, masks, rows)
@@ -71,7 +72,7 @@ def apply(events: Events, template: Template, thresholds: pd.DataFrame) -> Gatin
         masks=pd.DataFrame(masks, index=pd.RangeIndex(len(events)), columns=list(template.paths), dtype=bool),
         counts=counts,
         thresholds=rows.reset_index(drop=True),
-        blanks=blank_table(events, template, masks, regions, rows),
+        blanks=blank_table(read, template, masks, regions, rows),
         regions={**cleaning, **regions},
         parents={**dict.fromkeys(cleaning, ROOT), **parents},
         car_gate=template.car_gate,

@@ -122,10 +122,10 @@ def choose_blank(members: list[Sample], samples: list[Sample], template: Templat
 def _in_sample(samples: list[Sample], template: Template, dim: str) -> NDArray[np.float32]:
     parts = []
     for sample in samples:
-        inside = np.zeros(len(sample.events), bool)
-        for hit in blank_kinds(template, sample.masks, len(sample.events)).values():
+        inside = np.zeros(sample.n, bool)
+        for hit in blank_kinds(template, sample.masks, sample.n).values():
             inside |= hit
-        stuck = stuck_to_t(template, inside, sample.regions, sample.events.column)
+        stuck = stuck_to_t(template, inside, sample.regions, sample.column)
         parts.append(sample.counts(dim, inside if stuck is None else inside & ~stuck))
     return _joined(parts)
 

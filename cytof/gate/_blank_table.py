@@ -65,7 +65,7 @@ def blank_table(
     used = own.get("single")
     total = (int(used.sum()), int((used & above).sum())) if used is not None else (0, 0)
     if _outside(control):
-        kinds[control["kind"]] = total = (control["n"], _above(np.sort(control["highest"]), _value(regions[car])))
+        kinds[control["kind"]] = total = (control["n"], _above(control["highest"], _value(regions[car])))
     if not kinds:
         return pd.DataFrame(columns=list(Tables.BLANKS))
     table = [_row(events.sample_id, car, kind, *count) for kind, count in kinds.items()]
@@ -143,15 +143,18 @@ def _consequences(
         found["false_high"] = rate_high(n_above, n_blank, 0.975) * n_risk
     if not isinstance(region, Rectangle) or not np.isfinite(region.low[0]):
         return found
-    value, y = _value(region), _on_scale(events, region.dims[0])
-    cells, blanks = np.sort(y[at_risk]), np.sort(y[own["single"]]) if "single" in own else np.empty(0)
-    if _outside(control):
-        blanks = np.sort(control["highest"])
+    dim, value = region.dims[0], _value(region)
+    x = events.column(dim.channel)
+    cells, blanks = x[at_risk], x[own["single"]] if "single" in own else x[:0]
     low, high = _ends(rows[rows["gate"] == car], value)
-    strict, loose = (excess(_above(cells, p), n_risk, _above(blanks, p), n_blank) for p in (high, low))
-    n = _above(cells, value)
-    found["missed"] = missed_share(cells[len(cells) - n :], value) * max(n - found.get("false_expected", 0.0), 0.0)
-    found["band_low"], found["band_high"] = strict[0], min(loose[1] + found["missed"], float(n_risk))
+    ends = []
+    for place in (high, low):
+        false = _above(control["highest"], place) if _outside(control) else _above(blanks, _counts(place, dim))
+        ends.append(excess(_above(cells, _counts(place, dim)), n_risk, false, n_blank))
+    bright = cells[cells >= _counts(value, dim)].astype(np.float64)
+    share = missed_share(np.arcsinh(bright / (dim.cofactor or 1.0)), value)
+    found["missed"] = share * max(len(bright) - found.get("false_expected", 0.0), 0.0)
+    found["band_low"], found["band_high"] = ends[0][0], min(ends[1][1] + found["missed"], float(n_risk))
     return found
 
 
@@ -170,9 +173,9 @@ def _ends(rows: pd.DataFrame, value: float) -> tuple[float, float]:
     return (float(same["low"].iloc[0]), float(same["high"].iloc[0])) if len(same) == 1 else (value, value)
 
 
-def _on_scale(events: Events, dim: Dimension) -> NDArray[np.float64]:
-    return np.arcsinh(events.column(dim.channel).astype(np.float64) / (dim.cofactor or 1.0))
+def _counts(place: float, dim: Dimension) -> float:
+    return float(np.sinh(place) * (dim.cofactor or 1.0))
 
 
-def _above(ordered: NDArray, place: float) -> int:
-    return len(ordered) - int(np.searchsorted(ordered, place, "left"))
+def _above(values: Any, place: float) -> int:
+    return int(np.count_nonzero(np.asarray(values) >= place))

@@ -11,7 +11,7 @@ from cytof.errors import GateError
 from cytof.gate._apply import counts_of
 from cytof.gate._blank_table import blank_table
 from cytof.gate._gating import Gating
-from cytof.gate._tree import within
+from cytof.gate._tree import flags_of, within
 from cytof.panel.template import Template
 from cytof.region import Boolean, Region, to_json
 
@@ -71,9 +71,10 @@ def change(gating: Gating, template: Template, regions: Mapping[str, Region]) ->
     again = set(depends_on(template, regions))
     masks = {p: gating.masks[p].to_numpy(bool) for p in template.paths if p not in again}
     drawn = {**gating.regions, **regions}
+    flags = flags_of(gating.events)
     for gate in template.gates:
         if gate.path in again:
-            masks[gate.path] = within(gate, drawn[gate.path], gating.events, masks)
+            masks[gate.path] = within(gate, drawn[gate.path], gating.events.column, flags, masks)
     rows = gating.thresholds.copy()
     for path, region in regions.items():
         if not isinstance(region, Boolean):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import tempfile
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -47,7 +48,8 @@ def place(
     template
         From :func:`cytof.panel.load_gates`.
     draws
-        One Events a sample, cleaned; taken one by one, and only the channels that gates read are kept.
+        One Events a sample, cleaned; taken one by one, and only the channels that gates read are kept, in a
+        temporary file: memory does not grow with the number of samples.
     sheet
         Sample sheet (columns ``sample_id batch_id``), for gates that collapse by batch.
     random_state
@@ -79,8 +81,17 @@ def place(
     >>> bool(1.5 < table.value[0] < 3.5), table.flag[0]
     (True, 'ok')
     """
-    samples = taken(template, draws, sheet)
-    check_scales(template, samples)
+    with tempfile.TemporaryFile() as file:
+        samples = taken(template, draws, sheet, file)
+        check_scales(template, samples)
+        rows = _walked(template, samples, random_state)
+    order = {s.name: i for i, s in enumerate(samples)}
+    table = pd.DataFrame(rows, columns=list(Tables.THRESHOLDS))
+    return table.sort_values("sample_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+
+
+def _walked(template: Template, samples: list[Sample], random_state: int) -> list[dict[str, Any]]:
+    """Place gate after gate; return the rows of the table."""
     rows: list[dict[str, Any]] = []
     known: dict[str, dict[str, dict[str, Placed]]] = {}
     for gate in template.gates:
@@ -97,12 +108,10 @@ def place(
             name = sample.name
             region = ellipse.get(name) or _region(gate, sample, {d: p[name] for d, p in placed.items()})
             sample.regions[gate.path] = region
-            sample.masks[gate.path] = within(gate, region, sample.events, sample.masks)
+            sample.masks[gate.path] = within(gate, region, sample.column, sample.flags, sample.masks)
             rows.extend(_rows(gate, sample, region, {d: p[name] for d, p in placed.items()}))
         _log.debug("placed %s", gate.path)
-    order = {s.name: i for i, s in enumerate(samples)}
-    table = pd.DataFrame(rows, columns=list(Tables.THRESHOLDS))
-    return table.sort_values("sample_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+    return rows
 
 
 def _placed(gate: Gate, dim: str, samples: list[Sample], template: Template, random_state: int) -> dict[str, Placed]:
@@ -152,7 +161,7 @@ def _histogram(dim: str, source: str, members: list[Sample]) -> NDArray[np.int64
 
 def _region(gate: Gate, sample: Sample, placed: Mapping[str, Placed]) -> Region:
     if gate.method == "boolean":
-        return boolean_region(gate, sample.events)
+        return boolean_region(gate, sample.flags, sample.first)
     dims = tuple(sample.dims[d] for d in gate.dims)
     if gate.method == "polygon":
         return Polygon((dims[0], dims[1]), tuple((float(x), float(y)) for x, y in gate.args["vertices"]))

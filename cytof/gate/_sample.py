@@ -1,21 +1,27 @@
-"""Draws of the samples while the tree is walked: the columns that gates read, and the masks so far."""
+"""Draws of the samples while the tree is walked: the columns that gates read, and the masks so far.
+
+Pooled thresholds need every sample at every gate. So that memory does not grow with the number of samples, columns lie
+in one temporary file, from which a gate reads the one it needs, and masks are kept as bits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from typing import IO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cytof.errors import GateError, PanelError
+from cytof.errors import GateError, PanelError, ResourceError
 from cytof.events import Events
-from cytof.gate._tree import dimension
+from cytof.gate._tree import dimension, flags_of, slim
 from cytof.panel.template import ROOT, Gate, Template
 from cytof.region import Dimension, Region
 
-__all__ = ["Sample", "check_scales", "control_kind", "groups", "taken"]
+__all__ = ["Bits", "Sample", "check_scales", "control_kind", "groups", "taken"]
 
 _CONTROLS = {
     "pre-infusion": ("preinfusion", "pre", "baseline", "apheresis", "leukapheresis", "untransduced"),
@@ -24,39 +30,83 @@ _CONTROLS = {
 }
 
 
+class Bits(MutableMapping[str, NDArray[np.bool_]]):
+    """Masks of one length by name, an eighth of a byte an event.
+
+    Examples
+    --------
+    >>> masks = Bits(3)
+    >>> masks["CD3+"] = np.array([True, False, True])
+    >>> masks["CD3+"].tolist()
+    [True, False, True]
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n, self._packed = n, dict[str, NDArray[np.uint8]]()
+
+    def __getitem__(self, name: str) -> NDArray[np.bool_]:
+        return np.unpackbits(self._packed[name], count=self.n).view(bool)
+
+    def __setitem__(self, name: str, mask: NDArray[np.bool_]) -> None:
+        self._packed[name] = np.packbits(mask)
+
+    def __delitem__(self, name: str) -> None:
+        del self._packed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
 @dataclass
 class Sample:
-    """A draw of one sample: only the columns that gates read, and the masks and regions so far.
+    """A draw of one sample: the channels that gates read, in a file, and the masks and regions so far.
 
     Attributes
     ----------
-    events
-        The draw.
+    name, n
+        The sample and the number of its events.
     batch
         ``batch_id`` of the sheet, the sample's own name where there is none.
     dims
         Template's dimension -> channel and scale.
+    first
+        First channel of the FCS file.
+    flags
+        Of cleaning.
+    file, places
+        Where the columns lie: channel -> byte.
     control
         ``pre-infusion``, ``healthy``, ``FMO`` or empty: what its T cells are as blanks of the CAR gate.
     masks, regions
         Of the gates placed so far, by path.
     """
 
-    events: Events
+    name: str
+    n: int
     batch: str
     dims: dict[str, Dimension]
+    first: str
+    flags: Bits
+    file: IO[bytes]
+    places: dict[str, int]
     control: str = ""
-    masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     regions: dict[str, Region] = field(default_factory=dict)
+    masks: Bits = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """The sample's name."""
-        return self.events.sample_id
+    def __post_init__(self) -> None:
+        self.masks = Bits(self.n)
+
+    def column(self, channel: str) -> NDArray[np.float32]:
+        """Return the counts of a channel, shape (n,)."""
+        self.file.seek(self.places[channel])
+        return np.frombuffer(self.file.read(4 * self.n), np.float32)
 
     def counts(self, dim: str, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the counts of the events ``inside`` on a dimension of the template."""
-        return self.events.column(self.dims[dim].channel)[inside]
+        return self.column(self.dims[dim].channel)[inside]
 
     def values(self, dim: str, inside: NDArray[np.bool_]) -> NDArray:
         """Return the same on the dimension's arcsinh scale."""
@@ -64,7 +114,7 @@ class Sample:
 
     def mask(self, path: str) -> NDArray[np.bool_]:
         """Return the mask of a gate."""
-        return np.ones(len(self.events), bool) if path == ROOT else self.masks[path]
+        return np.ones(self.n, bool) if path == ROOT else self.masks[path]
 
 
 def control_kind(text: str) -> str:
@@ -85,8 +135,8 @@ def control_kind(text: str) -> str:
     return ""
 
 
-def taken(template: Template, draws: Iterable[Events], sheet: pd.DataFrame | None) -> list[Sample]:
-    """Return the samples of the draws, one by one, with only the channels that gates read.
+def taken(template: Template, draws: Iterable[Events], sheet: pd.DataFrame | None, file: IO[bytes]) -> list[Sample]:
+    """Return the samples of the draws, taken one by one; the channels that gates read go into ``file``.
 
     Raises
     ------
@@ -98,16 +148,35 @@ def taken(template: Template, draws: Iterable[Events], sheet: pd.DataFrame | Non
     batches, controls = _column(sheet, "batch_id"), _column(sheet, "control")
     samples: list[Sample] = []
     for events in draws:
-        if any(s.name == events.sample_id for s in samples):
-            raise GateError(f"two samples are named `{events.sample_id}`", hint="give each its own sample_id")
-        dims = _dims(template, events)
-        channels = list(dict.fromkeys([*[d.channel for d in dims.values()], str(events.channels.index[0])]))
-        slim = events.replace(X=np.asfortranarray(events.columns(channels)), channels=events.channels.loc[channels])
         name = events.sample_id
-        samples.append(Sample(slim, batches.get(name) or name, dims, control_kind(controls.get(name, ""))))
+        if any(s.name == name for s in samples):
+            raise GateError(f"two samples are named `{name}`", hint="give each its own sample_id")
+        dims, first = _dims(template, events), str(events.channels.index[0])
+        places = _written(events, list(dict.fromkeys([*[d.channel for d in dims.values()], first])), file)
+        flags = Bits(len(events))
+        flags.update(flags_of(events))
+        control = control_kind(controls.get(name, ""))
+        samples.append(Sample(name, len(events), batches.get(name) or name, dims, first, flags, file, places, control))
     if not samples:
         raise GateError("no samples to place gates on", hint="list at least one file")
     return samples
+
+
+def _written(events: Events, channels: list[str], file: IO[bytes]) -> dict[str, int]:
+    """Write the columns at the end of the file; return where each begins."""
+    places = {}
+    read = slim(events, channels)
+    try:
+        for channel in channels:
+            places[channel] = file.seek(0, 2)
+            file.write(np.ascontiguousarray(read.column(channel), np.float32).tobytes())
+    except OSError as error:
+        raise ResourceError(
+            f"no room for a draw of {len(events):,} events: {error.strerror}",
+            where=tempfile.gettempdir(),
+            hint="free some space, set TMPDIR to a larger disk, or lower `gate.draw`",
+        ) from None
+    return places
 
 
 def _column(sheet: pd.DataFrame | None, name: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,12 @@ from cytof.events import Events
 from cytof.panel.template import FLAGS, ROOT, Gate
 from cytof.region import Boolean, Dimension, Rectangle, Region, mask
 
-__all__ = ["boolean_region", "dimension", "within"]
+__all__ = ["boolean_region", "dimension", "flags_of", "slim", "within"]
+
+Masks = Mapping[str, NDArray[np.bool_]]
+
+
+_BLOCK = 16_384
 
 
 def dimension(events: Events, name: str) -> Dimension:
@@ -28,34 +33,47 @@ def dimension(events: Events, name: str) -> Dimension:
     return Dimension(channel, None if math.isnan(float(cofactor)) else float(cofactor))
 
 
-def boolean_region(gate: Gate, events: Events) -> Region:
-    """Return the region of a boolean gate; flags that this file has not got count as not flagged.
+def slim(events: Events, channels: Sequence[str]) -> Events:
+    """Return the events with these channels alone, each column in one piece: a gate then reads it at full speed."""
+    places = [events.channels.index.get_loc(c) for c in channels]
+    columns = np.empty((len(places), len(events)), events.X.dtype)
+    for start in range(0, len(events), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        columns[:, part] = events.X[part][:, places].T
+    return events.replace(X=columns.T, channels=events.channels.loc[list(channels)])
+
+
+def boolean_region(gate: Gate, flags: Collection[str], first: str) -> Region:
+    """Return the region of a boolean gate; flags that are not among those of this file count as not flagged.
 
     When nothing is left to combine (a file without a viability channel has no dead cells to take out), the region is
-    the whole of the first channel.
+    the whole of the ``first`` channel.
     """
-    absent = {f for f in FLAGS if f not in events.flags}
+    absent = {f for f in FLAGS if f not in flags}
     if "any_of" in gate.args:
         names = tuple(n for n in gate.args["any_of"] if n not in absent)
-        return (
-            Boolean("or", names)
-            if names
-            else Rectangle((Dimension(str(events.channels.index[0])),), (math.inf,), (math.inf,))
-        )
+        return Boolean("or", names) if names else Rectangle((Dimension(first),), (math.inf,), (math.inf,))
     keep = [n for n in gate.args.get("all_of", ()) if n not in absent]
     drop = [n for n in gate.args.get("none_of", ()) if n not in absent]
     if not keep and len(drop) == 1:
         return Boolean("not", (drop[0],))
     if not keep and not drop:
-        return Rectangle((Dimension(str(events.channels.index[0])),), (-math.inf,), (math.inf,))
+        return Rectangle((Dimension(first),), (-math.inf,), (math.inf,))
     return Boolean("and", (*keep, *drop), (*[False] * len(keep), *[True] * len(drop)))
 
 
-def within(gate: Gate, region: Region, events: Events, masks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+def within(
+    gate: Gate, region: Region, column: Callable[[str], NDArray], flags: Masks, masks: Masks
+) -> NDArray[np.bool_]:
     """Return the mask of a placed gate: inside its region and inside its parent."""
     if isinstance(region, Boolean):
-        flags = {n: events.flags[n].to_numpy(bool) for n in region.names if n in FLAGS and n in events.flags}
-        hit = mask(region, events.column, {**masks, **flags})
+        named = {n: flags[n] if n in FLAGS and n in flags else masks[n] for n in region.names}
+        hit = mask(region, column, named)
     else:
-        hit = mask(region, events.column)
+        hit = mask(region, column)
     return hit if gate.parent == ROOT else hit & masks[gate.parent]
+
+
+def flags_of(events: Events) -> dict[str, NDArray[np.bool_]]:
+    """Return the flags of cleaning by name."""
+    return {str(n): events.flags[n].to_numpy(bool) for n in events.flags}
