@@ -33,8 +33,20 @@ FLOORS = {
     "cli": 11, "__main__": 12,
 }  # fmt: skip
 ONLY_FLOOR_0 = {"plot"}
-HEAVY = {"matplotlib", "numba", "scanpy", "openTSNE", "lifelines", "sklearn", "anndata", "flowkit", "seaborn", "igraph",
-         "great_tables", "docx"}
+HEAVY = {
+    "matplotlib",
+    "numba",
+    "scanpy",
+    "openTSNE",
+    "lifelines",
+    "sklearn",
+    "anndata",
+    "flowkit",
+    "seaborn",
+    "igraph",
+    "great_tables",
+    "docx",
+}
 
 
 def room_of(path: Path) -> str:

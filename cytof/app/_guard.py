@@ -162,6 +162,10 @@ def _guarded(guard: Guard) -> type:
             self.reason = reason
 
         def prepare(self) -> None:
+            if self.request.path == "/favicon.ico":  # browsers ask for one by themselves; there is none
+                self.set_status(204)
+                self.finish()
+                return
             self.set_status(403)
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(self.reason + "\n")

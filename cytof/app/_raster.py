@@ -46,8 +46,8 @@ def frame_of(points: list[NDArray], region: Region) -> Frame:
     return (bounds[0], bounds[1], *(bounds[2:] or [0.0, 1.0]))  # type: ignore[return-value]
 
 
-def raster(x: NDArray, y: NDArray, frame: Frame) -> NDArray[np.float32]:
-    """Return log10(1 + events) a bin, shape (200, 200), NaN where there are none; what lies outside counts at the edge.
+def raster(x: NDArray, y: NDArray, frame: Frame, *, bins: int = _BINS) -> NDArray[np.float32]:
+    """Return log10(1 + events) a bin, shape (bins, bins), NaN for none; what lies outside counts at the edge.
 
     Examples
     --------
@@ -56,8 +56,8 @@ def raster(x: NDArray, y: NDArray, frame: Frame) -> NDArray[np.float32]:
     2.0
     """
     sides = ((x, frame[0], frame[1]), (y, frame[2], frame[3]))
-    at = [np.clip(((v - low) * (_BINS / (high - low))), 0, _BINS - 1).astype(np.int32) for v, low, high in sides]
-    counts = np.bincount(at[1] * _BINS + at[0], minlength=_BINS * _BINS).reshape(_BINS, _BINS)
+    at = [np.clip(((v - low) * (bins / (high - low))), 0, bins - 1).astype(np.int32) for v, low, high in sides]
+    counts = np.bincount(at[1] * bins + at[0], minlength=bins * bins).reshape(bins, bins)
     picture = np.log10(1 + counts).astype(np.float32)
     picture[counts == 0] = np.nan
     return picture

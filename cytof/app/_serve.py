@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cytof.app._atlas import Atlas
 from cytof.app._desk import Desk
+from cytof.app._explore import fill_explore
 from cytof.app._guard import serve
 from cytof.app._review import fill_review
 from cytof.errors import UsageError
@@ -61,7 +63,8 @@ def review(
         show(next(iter(pages.values())))
         return
     server, address = serve(pages, host=host, port=port, exposed=exposed)
-    say(address)
+    for path in pages:
+        say(address.replace("/review", path))
     if browse:
         webbrowser.open(address)
     try:
@@ -81,4 +84,7 @@ def _pages(study: Study | str | Path, author: str) -> dict[str, Callable[[Docume
         raise UsageError("Bokeh is not installed", where="cytof review", hint="pip install 'cytof[app]'")
     loaded = study if isinstance(study, Study) else load(study)
     Desk(loaded, author)  # what is wrong with the study is told here, not on the page
-    return {"/review": lambda doc: fill_review(doc, Desk(loaded, author))}
+    pages: dict[str, Callable[[Document], None]] = {"/review": lambda doc: fill_review(doc, Desk(loaded, author))}
+    if (loaded.out / "cells.h5ad").exists():
+        pages["/explore"] = lambda doc: fill_explore(doc, Atlas(loaded), author)
+    return pages

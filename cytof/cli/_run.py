@@ -56,9 +56,19 @@ def _stage(study_path: Path, name: str, result: str) -> None:
 
 
 @app.command()
-def cluster(study_path: StudyPath) -> None:
+def cluster(
+    study_path: StudyPath,
+    names: Annotated[
+        Path | None,
+        typer.Option("--names", metavar="CSV", help="Then name the clusters by this table: old,new,author."),
+    ] = None,
+) -> None:
     """FlowSOM, PhenoGraph and t-SNE of the CAR T cells (after `cytof gate`): cells.h5ad."""
     _stage(study_path, "cluster", "cells.h5ad")
+    if names is not None:
+        from cytof import pipeline
+
+        pipeline.name_clusters(read_study(study_path), names)
 
 
 @app.command()

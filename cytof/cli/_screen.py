@@ -25,12 +25,12 @@ def review(
 ) -> None:
     """Review gates and explore clusters in a local page (after `cytof gate`); ends with Ctrl+C.
 
-    Prints the address of the page. It is served to this machine alone, and the address holds a secret.
+    Prints the addresses of both pages. They are served to this machine alone, and hold a secret of this start.
     """
     from cytof.app import review as serve
 
     def say(address: str) -> None:
         print(address, flush=True)
-        print("open this address in a browser; Ctrl+C ends the review", file=sys.stderr)
 
+    print("open an address in a browser; Ctrl+C ends the review", file=sys.stderr)
     serve(read_study(study_path), author=author, host=host, port=port, exposed=exposed, browse=browse, say=say)
