@@ -51,6 +51,8 @@ class Desk:
         After ``cytof gate``.
     author
         Who reviews; blank until the page asks.
+    opened
+        Samples in memory, which the pages of one server share.
 
     Raises
     ------
@@ -65,7 +67,7 @@ class Desk:
         What is looked at: a sample's name and a gate's path.
     """
 
-    def __init__(self, study: Study, author: str = "") -> None:
+    def __init__(self, study: Study, author: str = "", opened: dict[str, Gating] | None = None) -> None:
         self.study, self.author = study, author
         template = study.read_gates(study.read_panel())
         file = study.out / "tables" / "thresholds.csv"
@@ -78,7 +80,7 @@ class Desk:
         self.counts = pd.read_csv(study.out / "tables" / "counts.csv", dtype={"sample_id": str})
         self.log = ReviewLog.open(study.path("review.jsonl"))
         self.order = unusual(self.thresholds, self.counts, template, self.sheet[Obs.SAMPLE])
-        self._open: dict[str, Gating] = {}
+        self._open = {} if opened is None else opened
         self._views: pd.DataFrame | None = None
         self.trial: _Trial | None = None
         first = self.order.iloc[0]
@@ -306,6 +308,7 @@ class Desk:
 
     def downstream(self) -> pd.DataFrame:
         """Return what the change that is tried out changes: ``gate before after`` of the gates that follow from it."""
-        before, after = self.opened(self.sample).counts, self.shown.counts
-        table = gating.diff(before, after)
-        return table.rename(columns={"n_before": "before", "n_after": "after"})[["gate", "before", "after"]]
+        tables = (self.opened(self.sample).counts, self.shown.counts)
+        before, after = (dict(zip(t["gate"], t["n"], strict=True)) for t in tables)
+        rows = [(gate, n, after[gate]) for gate, n in before.items() if after[gate] != n]
+        return pd.DataFrame(rows, columns=["gate", "before", "after"])

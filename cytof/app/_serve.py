@@ -15,6 +15,7 @@ from cytof.app._explore import fill_explore
 from cytof.app._guard import serve
 from cytof.app._review import fill_review
 from cytof.errors import UsageError
+from cytof.gate import Gating
 from cytof.study import Study, load
 
 if TYPE_CHECKING:
@@ -83,8 +84,12 @@ def _pages(study: Study | str | Path, author: str) -> dict[str, Callable[[Docume
     if importlib.util.find_spec("bokeh") is None:
         raise UsageError("Bokeh is not installed", where="cytof review", hint="pip install 'cytof[app]'")
     loaded = study if isinstance(study, Study) else load(study)
-    Desk(loaded, author)  # what is wrong with the study is told here, not on the page
-    pages: dict[str, Callable[[Document], None]] = {"/review": lambda doc: fill_review(doc, Desk(loaded, author))}
+    opened: dict[str, Gating] = {}
+    first = Desk(loaded, author, opened)  # what is wrong with the study is told here, not on the page
+    first.opened(first.sample)
+    pages: dict[str, Callable[[Document], None]] = {
+        "/review": lambda doc: fill_review(doc, Desk(loaded, author, opened))
+    }
     if (loaded.out / "cells.h5ad").exists():
         pages["/explore"] = lambda doc: fill_explore(doc, Atlas(loaded), author)
     return pages
