@@ -73,6 +73,25 @@ def test_lasso_tells_what_a_person_would_count(
     assert high <= 720
 
 
+def test_names_of_clusters_are_text(
+    mapped: Path, tmp_path: Path, serve: Callable[..., Any], screen: Callable[[str], Any]
+) -> None:
+    evil = "<img src=x onerror=window.hit=1>"
+    folder = Path(shutil.copytree(mapped, tmp_path / "study"))
+    Atlas(study.load(folder)).rename("flowsom", "1", evil, "J. Doe")
+    pipeline.name_clusters(study.load(folder), "names_flowsom.csv")
+    page = screen(serve(folder).address.replace("/review", "/explore"))
+    page.until(lambda: page.js("return Bokeh.documents[0].get_model_by_name('points').data.x.length > 0"))
+    code = """
+    const heat = [...Bokeh.documents[0]._all_models.values()].find((m) => m.type === "FactorRange"
+      && m.factors.some((f) => f.includes("onerror")));
+    let images = 0; const walk = (n) => { if (n.shadowRoot) walk(n.shadowRoot);
+      for (const c of n.children || []) { images += c.tagName === "IMG"; walk(c); } };
+    walk(document.body); return [heat !== undefined, images, window.hit === undefined];"""
+    assert page.js(code) == [True, 0, True]
+    assert page.errors() == []
+
+
 def test_names_are_saved_with_who_and_when_and_applied(mapped: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(mapped, tmp_path / "study"))
     loaded = study.load(folder)
