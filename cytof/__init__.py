@@ -11,6 +11,7 @@ Data only flows forward; one line a stage::
     neighbors   nearest neighbours, once          AnnData -> obsp
     cluster     FlowSOM, PhenoGraph               AnnData -> obs
     embed       t-SNE                             AnnData -> obsm
+    kinetics    peak, last day, half-life         courses -> one row a patient
     track       shares over the visits            AnnData -> tidy tables
     compare     marker tests                      AnnData -> test tables
     clinical    survival, response, tables        patients -> tables (a side wing: knows no cells)
@@ -34,14 +35,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ROOMS = (
-    "app", "clean", "clinical", "cluster", "compare", "datasets", "embed", "errors", "gate", "io", "keys",
-    "panel", "pipeline", "plot", "provenance", "report", "study", "track", "transform",
+    "app", "clean", "clinical", "cluster", "compare", "datasets", "embed", "errors", "gate", "io",
+    "keys", "kinetics", "panel", "pipeline", "plot", "provenance", "report", "study", "track", "transform",
 )  # fmt: skip
 _VERBS = {"assemble": "_assemble", "neighbors": "_neighbors", "Events": "events"}
 
 __all__ = [
     "Events", "__version__", "app", "assemble", "clean", "clinical", "cluster", "compare", "datasets", "embed",
-    "errors", "gate", "io", "keys", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study",
+    "errors", "gate", "io", "keys", "kinetics", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study",
     "track", "transform",
 ]  # fmt: skip
 

@@ -18,7 +18,7 @@ FLOORS = {
     # some floors have stairs of their own: errors <- checks; arrays <- events <- panel <- io <- study, datasets;
     # transform (features, draws, the log of steps) <- neighbors
     "keys": 0, "errors": 0, "check": 0.1,
-    "scale": 1.0, "density": 1.1, "order": 1.0, "provenance": 1.0,
+    "scale": 1.0, "density": 1.1, "order": 1.0, "provenance": 1.0, "kinetics": 1.0,
     "region": 1.1, "events": 1.2, "panel": 1.3, "io": 1.4, "study": 1.5, "datasets": 1.5,
     "clean": 2, "gate": 2,
     "assemble": 3, "transform": 3, "neighbors": 3.1,
