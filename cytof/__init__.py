@@ -42,8 +42,8 @@ _VERBS = {"assemble": "_assemble", "neighbors": "_neighbors", "Events": "events"
 
 __all__ = [
     "Events", "__version__", "app", "assemble", "clean", "clinical", "cluster", "compare", "datasets", "embed",
-    "errors", "gate", "io", "keys", "kinetics", "neighbors", "panel", "pipeline", "plot", "provenance", "report", "study",
-    "track", "transform",
+    "errors", "gate", "io", "keys", "kinetics", "neighbors", "panel", "pipeline", "plot", "provenance", "report",
+    "study", "track", "transform",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

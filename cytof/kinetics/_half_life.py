@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from cytof.kinetics._biexponential import fit_two, profile_two
 from cytof.kinetics._tobit import fit
 
-__all__ = ["MIN_BI", "MIN_MONO", "HalfLife", "half_life"]
+__all__ = ["HalfLife", "MIN_BI", "MIN_MONO", "half_life"]
 
 MIN_MONO, MIN_BI = 3, 7
 """Quantified points after the peak that one and two exponentials need."""
