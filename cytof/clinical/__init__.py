@@ -25,16 +25,26 @@ Examples
 
 from __future__ import annotations
 
+from cytof.clinical._assessments import best_responses, mrd_calls
 from cytof.clinical._categorical import categorical_test, freeman_halton
+from cytof.clinical._checks import check_patients, level_variants, patient_cautions, refuse_patients
 from cytof.clinical._competing import Incidence, cumulative_incidence
 from cytof.clinical._cox import Cox, cox
 from cytof.clinical._cutpoint import Cutpoint, cutpoint
+from cytof.clinical._endpoints import MONTH, RULES, endpoints, rule_differences
+from cytof.clinical._follow_up import group_p, long_responders, persistence_table, survival_table, therapy_table
+from cytof.clinical._format import Sheet, fixed, interval_text
 from cytof.clinical._kaplan_meier import KaplanMeier, kaplan_meier, median_follow_up
 from cytof.clinical._landmark import Landmark, immortal_caption, landmark, split_at, time_dependent
 from cytof.clinical._log_rank import LogRank, holm, log_rank, log_rank_pairs
+from cytof.clinical._published import check_published
 from cytof.clinical._rank_sum import rank_sum
 from cytof.clinical._rates import patient_years, rate, rates
+from cytof.clinical._read import dates, read_patients, read_table, rename_adam
 from cytof.clinical._result import Categorical, Rate, Test, p_text
+from cytof.clinical._safety import adverse_events, event_rates, second_malignancies
+from cytof.clinical._table_one import lesion_hits, same_partition, standardised_difference, table_one
+from cytof.clinical._write import write_tables
 
 __all__ = [
     "Categorical",
@@ -44,25 +54,56 @@ __all__ = [
     "KaplanMeier",
     "Landmark",
     "LogRank",
+    "MONTH",
+    "RULES",
     "Rate",
+    "Sheet",
     "Test",
+    "adverse_events",
+    "best_responses",
     "categorical_test",
+    "check_patients",
+    "check_published",
     "cox",
     "cumulative_incidence",
     "cutpoint",
+    "dates",
+    "endpoints",
+    "event_rates",
+    "fixed",
     "freeman_halton",
+    "group_p",
     "holm",
     "immortal_caption",
+    "interval_text",
     "kaplan_meier",
     "landmark",
+    "lesion_hits",
+    "level_variants",
     "log_rank",
     "log_rank_pairs",
+    "long_responders",
     "median_follow_up",
+    "mrd_calls",
     "p_text",
+    "patient_cautions",
     "patient_years",
+    "persistence_table",
     "rank_sum",
     "rate",
     "rates",
+    "read_patients",
+    "read_table",
+    "refuse_patients",
+    "rename_adam",
+    "rule_differences",
+    "same_partition",
+    "second_malignancies",
     "split_at",
+    "standardised_difference",
+    "survival_table",
+    "table_one",
+    "therapy_table",
     "time_dependent",
+    "write_tables",
 ]

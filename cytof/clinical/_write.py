@@ -1,0 +1,152 @@
+"""Tables to files: HTML and LaTeX by great_tables, DOCX by python-docx, XLSX by openpyxl, CSV by pandas."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cytof._check import one_of
+from cytof.clinical._format import Sheet
+from cytof.errors import ResourceError
+
+__all__ = ["FORMATS", "write_tables"]
+
+FORMATS = ("csv", "html", "docx", "tex", "xlsx")
+
+
+def write_tables(sheets: Sequence[Sheet], folder: str | Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write tables: a CSV and a LaTeX file each; HTML, DOCX and XLSX hold all of them (``tables.*``).
+
+    Parameters
+    ----------
+    sheets
+        In order.
+    folder
+        Made when it is not there; files of the same names are replaced.
+    formats
+        Any of ``csv html docx tex xlsx``.
+
+    Returns
+    -------
+    The paths that were written.
+
+    Raises
+    ------
+    ResourceError
+        The folder cannot be written.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sheet = Sheet("table_1", "Table 1", pd.DataFrame({"a": ["1"]}), ["A note."])
+    ...     [p.name for p in write_tables([sheet], folder, ["csv", "xlsx"])]
+    ['table_1.csv', 'tables.xlsx']
+    """
+    for name in formats:
+        one_of(name, FORMATS, "format", where="clinical.write_tables")
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        made: list[Path] = []
+        for sheet in sheets:
+            if "csv" in formats:
+                made.append(_put(folder / f"{sheet.name}.csv", sheet.table.to_csv(index=False).encode("utf-8-sig")))
+            if "tex" in formats:
+                made.append(_put(folder / f"{sheet.name}.tex", _latex(sheet).encode()))
+        if "html" in formats:
+            made.append(_put(folder / "tables.html", _html(sheets).encode()))
+        if "docx" in formats:
+            made.append(_docx(sheets, folder / "tables.docx"))
+        if "xlsx" in formats:
+            made.append(_xlsx(sheets, folder / "tables.xlsx"))
+    except OSError as error:
+        raise ResourceError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
+    return made
+
+
+def _put(path: Path, data: bytes) -> Path:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+    return path
+
+
+def _gt(sheet: Sheet):  # type: ignore[no-untyped-def]
+    from great_tables import GT
+
+    made = GT(sheet.table.astype(str)).tab_header(title=sheet.title)
+    for note in sheet.notes:
+        made = made.tab_source_note(note)
+    return made.tab_options(table_font_size="12px", data_row_padding="3px")
+
+
+def _html(sheets: Sequence[Sheet]) -> str:
+    body = "\n".join(_gt(s).as_raw_html() for s in sheets)
+    head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tables</title></head>'
+    return f"{head}<body>\n{body}\n</body></html>\n"
+
+
+def _latex(sheet: Sheet) -> str:
+    return _gt(sheet).as_latex() + "\n"
+
+
+def _docx(sheets: Sequence[Sheet], path: Path) -> Path:
+    from docx import Document
+    from docx.shared import Pt
+
+    document = Document()
+    document.styles["Normal"].font.size = Pt(9)
+    for sheet in sheets:
+        document.add_heading(sheet.title, level=2)
+        grid = document.add_table(rows=1, cols=sheet.table.shape[1], style="Light List")
+        for cell, name in zip(grid.rows[0].cells, sheet.table.columns, strict=True):
+            cell.text = str(name)
+        for values in sheet.table.astype(str).itertuples(index=False, name=None):
+            for cell, value in zip(grid.add_row().cells, values, strict=True):
+                cell.text = value
+        for note in sheet.notes:
+            document.add_paragraph(note)
+    part = path.with_name(path.name + ".part")
+    document.save(os.fspath(part))
+    part.replace(path)
+    return path
+
+
+def _xlsx(sheets: Sequence[Sheet], path: Path) -> Path:
+    from openpyxl import Workbook
+    from openpyxl.styles import Alignment, Font
+
+    book = Workbook()
+    del book[book.active.title]
+    for sheet in sheets:
+        page = book.create_sheet(sheet.name[:31])
+        page.append([sheet.title])
+        page["A1"].font = Font(bold=True, size=12)
+        page.append([str(c) for c in sheet.table.columns])
+        for cell in page[2]:
+            cell.font = Font(bold=True)
+        for values in sheet.table.itertuples(index=False, name=None):
+            page.append([_number(v) for v in values])
+        for note in sheet.notes:
+            page.append([note])
+        for i, column in enumerate(sheet.table.columns):
+            longest = max([len(str(column)), *sheet.table.iloc[:, i].astype(str).str.len()], default=8)
+            page.column_dimensions[page.cell(2, i + 1).column_letter].width = min(longest + 2, 50)
+            page.cell(2, i + 1).alignment = Alignment(wrap_text=True, vertical="top")
+        page.freeze_panes = "A3"
+    part = path.with_name(path.name + ".part")
+    book.save(os.fspath(part))
+    part.replace(path)
+    return path
+
+
+def _number(value: object) -> object:
+    """Return what Excel may take as it is; text that would be a formula is text."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, int | float):
+        return value
+    text = str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "@") else text
