@@ -148,7 +148,7 @@ trial (doi 10.1186/s13045-024-01530-z); how variables go together beyond that is
 be drawn.
 
 patients.csv        one row a patient, ADSL names; blank is missing, "Unknown" a printed category; cut-off 2022-11-30
-therapies.csv       one row a later drug: class, drug, start, evaluable, response (one a patient, repeated for each drug)
+therapies.csv       one row a later drug: class, drug, start, evaluable, response (one a patient, for each drug)
 labs.csv            WBC, HGB, PLAT, AST, ALT, LYMPH from day 1 to 181
 transgene.csv       CARDNA copies/ug (limit 50; blank value with BLQFL = Y is below it), CARTPCT of one patient by CyTOF
 mrd.csv             nucleated and aberrant plasma cells of the patients in complete response

@@ -6,9 +6,12 @@ and changes nothing outside it.
 """
 
 from cytof.plot._composition import composition
+from cytof.plot._forest import boxes, course, forest
 from cytof.plot._gates import biaxial, histogram, thresholds
 from cytof.plot._heatmap import heatmap
+from cytof.plot._km import groups_palette, incidence, km
 from cytof.plot._map import key, map, maps
+from cytof.plot._patients import flow, states, swimmer
 from cytof.plot._persistence import persistence
 from cytof.plot._style import DOUBLE, SINGLE, TEXT, brief, colors, in_order, millimetres, style
 from cytof.plot._violins import violins
@@ -19,18 +22,27 @@ __all__ = [
     "SINGLE",
     "TEXT",
     "biaxial",
+    "boxes",
     "brief",
     "colors",
     "composition",
+    "course",
+    "flow",
+    "forest",
+    "groups_palette",
     "heatmap",
     "histogram",
     "in_order",
+    "incidence",
     "key",
+    "km",
     "map",
     "maps",
     "millimetres",
     "persistence",
+    "states",
     "style",
+    "swimmer",
     "thresholds",
     "violins",
     "waterfall",
