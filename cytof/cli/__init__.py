@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 
-from cytof.cli import _begin, _run, _screen, _share
+from cytof.cli import _begin, _clinical, _run, _screen, _share
 from cytof.cli._app import app
 from cytof.errors import CytofError
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = (_begin, _run, _screen, _share)
+COMMANDS = (_begin, _run, _clinical, _screen, _share)
 """The modules whose commands the application has, in the order ``cytof --help`` shows them."""
 
 

@@ -50,9 +50,11 @@ class KaplanMeier:
         parts = []
         for group, c in self.groups.items():
             low, high = bounds(c.survival, c.se_log, self.conf, self.level)
+            with np.errstate(invalid="ignore"):
+                se = c.se_log * c.survival
             parts.append(pd.DataFrame({
                 "group": group, "time": c.time, "n_at_risk": c.n_risk, "n_events": c.n_event,
-                "n_censored": c.n_censor, "survival": c.survival, "se": c.se_log * c.survival, "ci_low": low,
+                "n_censored": c.n_censor, "survival": c.survival, "se": se, "ci_low": low,
                 "ci_high": high,
             }))  # fmt: skip
         return pd.concat(parts, ignore_index=True)

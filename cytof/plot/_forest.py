@@ -123,7 +123,7 @@ def boxes(
     >>> import pandas as pd
     >>> table = pd.DataFrame({"group": ["a", "a", "b"], "value": [1.0, 2.0, 3.0]})
     >>> [t.get_text() for t in boxes(table).get_xticklabels()]
-    ['a\\nn=2', 'b\\nn=1']
+    ['a\nn=2', 'b\nn=1']
     """
     import numpy as np
 

@@ -181,7 +181,7 @@ def _key(
         if medians is not None:
             row = medians[medians["group"].astype(str) == group].iloc[0]
             said = f"median {_nr(row['median'])} ({_nr(row['ci_low'])}-{_nr(row['ci_high'])})"
-            text = f"{text}: {said}" if text else f"{said} {unit}"
+            text = f"{text}: {said}" if text else f"{said} {unit.split()[0].lower()}"
         labels.append(text)
     handles: list[Any] = [
         Line2D([], [], color=palette[g], linestyle=_LINES[i % len(_LINES)], linewidth=1.1) for i, g in enumerate(groups)
@@ -205,8 +205,8 @@ def _risk_rows(ax: Axes, risk: pd.DataFrame, groups: Sequence[str], palette: Map
     figure: Any = ax.get_figure()
     step, top = TEXT + 3.0, 26.0
 
-    def down(transform: Any, points: float) -> Any:
-        return offset_copy(transform, fig=figure, y=-points, units="points")
+    def down(transform: Any, points: float, left: float = 0.0) -> Any:
+        return offset_copy(transform, fig=figure, x=-left, y=-points, units="points")
 
     with_events = "n_events" in risk and risk["n_events"].notna().all()
     ax.text(0, 0, "At risk (events)" if with_events else "At risk", transform=down(ax.transAxes, top), fontsize=TEXT,
@@ -215,7 +215,7 @@ def _risk_rows(ax: Axes, risk: pd.DataFrame, groups: Sequence[str], palette: Map
         y = top + step * (i + 1)
         of = risk[risk["group"].astype(str) == group]
         if group != "all":
-            ax.text(-0.02, 0, brief(group, 14), transform=down(ax.transAxes, y), fontsize=TEXT, ha="right", va="top",
+            ax.text(0, 0, brief(group, 16), transform=down(ax.transAxes, y, 14), fontsize=TEXT, ha="right", va="top",
                     color=palette[group])  # fmt: skip
         for row in of.itertuples():
             text = f"{row.n_at_risk} ({row.n_events})" if with_events and len(of) <= 7 else f"{row.n_at_risk}"

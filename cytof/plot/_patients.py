@@ -63,7 +63,7 @@ def swimmer(lanes: pd.DataFrame, marks: pd.DataFrame, *, unit: str = "months", a
         ax.barh(range(len(lanes)), lanes["end"], height=0.78, color=colours, linewidth=0)
         for what, (marker, face) in _MARKS.items():
             of = marks[(marks["what"] == what) & marks["patient_id"].isin(place)]
-            edge = face if marker == "x" else "black"
+            edge = None if marker == "x" else "black"
             ax.scatter(of["time"], [place[p] for p in of["patient_id"]], marker=marker, s=11, c=face, edgecolors=edge,
                        linewidths=0.4 if marker != "x" else 0.8, zorder=3)  # fmt: skip
         show = len(lanes) <= 100
@@ -98,7 +98,7 @@ def states(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> import pandas as pd
     >>> table = pd.DataFrame({"group": ["All", "All"], "state": ["Alive", "Died"], "n": [33, 41]})
     >>> [t.get_text() for t in states(table).get_xticklabels()]
-    ['All\\nn=74']
+    ['All\nn=74']
     """
     has_columns(table.columns, ["group", "state", "n"], where="plot.states")
     groups, kinds = list(dict.fromkeys(table["group"].astype(str))), list(dict.fromkeys(table["state"].astype(str)))

@@ -1,8 +1,10 @@
 """Study -> files: the paper's figure set with the numbers behind it, report.html and methods.md.
 
-:func:`write` does all of it; :func:`figures` draws the set alone; :func:`study_tables` makes the tables that both read.
+:func:`write` does all of it; :func:`figures` draws the set alone; :func:`study_tables` makes the tables that both read;
+:func:`clinical` writes the page of the clinical wing.
 """
 
+from cytof.report._clinical import clinical
 from cytof.report._figures import Drawn, figures, gate_pages
 from cytof.report._gates import gate_views
 from cytof.report._methods import methods_text
@@ -11,6 +13,6 @@ from cytof.report._tables import Settings, StudyTables, study_tables
 from cytof.report._write import write
 
 __all__ = [
-    "Drawn", "Settings", "StudyTables", "figures", "gate_pages", "gate_views", "methods_text", "save", "study_tables",
-    "write",
+    "Drawn", "Settings", "StudyTables", "clinical", "figures", "gate_pages", "gate_views", "methods_text", "save",
+    "study_tables", "write",
 ]  # fmt: skip
