@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof._check import has_columns
 from cytof.plot._km import groups_palette
@@ -61,15 +61,15 @@ def forest(
         ax.set_xlabel(name, fontsize=TEXT + 1)
         heads = {"n": "n", "events": "events"}
         columns = [(c, h) for c, h in heads.items() if c in rows]
-        x = 1.03
+        x = 8.0
         for column, head in columns:
             _column(ax, x, head, [f"{v:g}" for v in rows[column]])
-            x += 0.1
+            x += 28.0
         said = [f"{getattr(r, value):.2f} ({r.ci_low:.2f}-{r.ci_high:.2f})" if getattr(r, value) == getattr(r, value)
                 else "not estimable" for r in rows.itertuples()]  # fmt: skip
         _column(ax, x, "estimate (95 % CI)", said)
         if "p" in rows:
-            _column(ax, x + 0.33, "p", [v if isinstance(v, str) else f"{v:.4f}" for v in rows["p"]])
+            _column(ax, x + 84.0, "p", [v if isinstance(v, str) else f"{v:.4f}" for v in rows["p"]])
     return ax
 
 
@@ -89,12 +89,14 @@ def _ratio_axis(ax: Axes, known: pd.DataFrame, value: str, line: float) -> None:
 
 
 def _column(ax: Axes, x: float, head: str, values: list[str]) -> None:
-    from matplotlib.transforms import blended_transform_factory
+    """Write a column of text ``x`` points to the right of the axes: the layout keeps room for it."""
+    from matplotlib.transforms import blended_transform_factory, offset_copy
 
-    place = blended_transform_factory(ax.transAxes, ax.transData)
-    ax.text(x, -0.85, head, transform=place, fontsize=TEXT, fontweight="bold", va="bottom")
+    figure: Any = ax.get_figure()
+    place = offset_copy(blended_transform_factory(ax.transAxes, ax.transData), fig=figure, x=x, units="points")
+    ax.text(1, -0.7, head, transform=place, fontsize=TEXT, fontweight="bold", va="bottom")
     for i, text in enumerate(values):
-        ax.text(x, i, text, transform=place, fontsize=TEXT, va="center")
+        ax.text(1, i, text, transform=place, fontsize=TEXT, va="center")
 
 
 def boxes(

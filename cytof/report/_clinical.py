@@ -113,8 +113,8 @@ def _chapters(cohort: Cohort, sheets: Sequence[Sheet], drawn: Sequence[Drawn]) -
             texts=[
                 "Kaplan-Meier estimates with log-log intervals; medians with Brookmeyer-Crowley intervals; log-rank "
                 "tests, by permutation where a group has fewer than 10 patients or there are fewer than 5 events; Cox "
-                "models with Efron ties; exact binomial intervals. Groups known only after infusion are compared from a "
-                "landmark on; naive curves are shown with their caption only."
+                "models with Efron ties; exact binomial intervals. Groups known only after infusion are compared from "
+                "a landmark on; naive curves are shown with their caption only."
             ],
         )
     ]

@@ -49,7 +49,8 @@ BASELINE = {
 
 OUTCOMES = frozenset(
     "RESPFL CRFL MRDNEGFL OUTGRP BRLATE LTFUFL SPMFL SPMTYPE DTHSPMFL CRSFL CRSDUR ICANSFL TLAST IGRECFL LABFL "
-    "CYTOKNFL best_response death_cause ig_evaluable spm_type T414 DEL17P GAIN1Q PRALKFL PRPIIMFL PRASCTFL STUDYID".split()
+    "CYTOKNFL best_response death_cause ig_evaluable spm_type T414 DEL17P GAIN1Q PRALKFL PRPIIMFL PRASCTFL "
+    "STUDYID".split()
 )
 """Columns that are no baseline covariates of Table 1."""
 

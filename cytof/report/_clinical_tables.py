@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from cytof import clinical
 from cytof.clinical import Sheet
 from cytof.errors import InputError
 from cytof.report._clinical_cohort import BASELINE, OUTCOMES, Cohort
+from cytof.report._clinical_course import mrd, persistence, printed, recovery, safety, therapies
 
 __all__ = ["clinical_tables", "hazard_table", "landmarks"]
 
@@ -31,7 +31,7 @@ def clinical_tables(cohort: Cohort, covariates: Sequence[str] | None = None) -> 
     ['table_1', 'response', 'survival']
     """
     made = [_table_one(cohort, covariates), *_response(cohort), _survival(cohort), *_by_groups(cohort)]
-    made += [*_therapies(cohort), *_persistence(cohort), *_recovery(cohort), *_safety(cohort), *_mrd(cohort)]
+    made += [*therapies(cohort), *persistence(cohort), *recovery(cohort), *safety(cohort), *mrd(cohort)]
     return [*made, *_hazards(cohort), *_long_responders(cohort), _audit(cohort)]
 
 
@@ -62,27 +62,17 @@ def _table_one(cohort: Cohort, named: Sequence[str] | None) -> Sheet:
     counted = [c for c in columns if pd.api.types.is_integer_dtype(patients[c]) and patients[c].nunique() <= 4]
     table = clinical.table_one(patients, "outcome", columns, own_denominator=own, categorical=counted,
                                each_level=[c for c in ("IGTYPE",) if c in columns])  # fmt: skip
-    shown = _printed(table, "p", "smd")
+    shown = printed(table, "p", "smd")
     tests = int(table["p"].notna().sum())
     notes = [
         "n (%), mean (SD), median (range), median [IQR]; Unknown is printed and not tested. Categories: Pearson "
-        "chi-squared where every expected count is at least 5, else Fisher's exact test; numbers: rank-sum test. SMD: standardised "
-        f"mean difference. {tests} tests, not adjusted."
+        "chi-squared where every expected count is at least 5, else Fisher's exact test; numbers: rank-sum test. "
+        f"SMD: standardised mean difference. {tests} tests, not adjusted."
     ]
     categories = [c for c in columns if c not in ("double_hit", "triple_hit") and 1 < patients[c].nunique() <= 6]
     notes += [f"{columns[a]} fixes {columns[b]} in {share:.0%} of patients: their effects cannot be told apart."
               for a, b, share in clinical.same_partition(patients, categories)]  # fmt: skip
     return Sheet("table_1", "Table 1. Patients by outcome", shown, notes)
-
-
-def _printed(table: pd.DataFrame, p: str, *numbers: str) -> pd.DataFrame:
-    out = table.copy()
-    out[p] = [clinical.p_text(v) if v == v else "" for v in table[p]]
-    for name in numbers:
-        out[name] = ["" if v != v else clinical.fixed(v, 2) for v in table[name]]
-    if "variable" in out:
-        out["variable"] = out["variable"].where(out["variable"] != out["variable"].shift(), "")
-    return out
 
 
 def _response(cohort: Cohort) -> list[Sheet]:
@@ -165,112 +155,6 @@ def _by_groups(cohort: Cohort) -> list[Sheet]:
             table.insert(0, "analysis", table.pop("analysis"))
             made.append(Sheet(f"survival_by_{name}", f"Survival by {label}", table, notes))
     return made
-
-
-def _therapies(cohort: Cohort) -> list[Sheet]:
-    if "therapies" not in cohort.long:
-        return []
-    table = clinical.therapy_table(cohort.long["therapies"])
-    return [
-        Sheet(
-            "table_2",
-            "Table 2. Later therapies",
-            table,
-            ["A patient counts once in each class; classes overlap. Rates of evaluable patients with exact intervals."],
-        )
-    ]
-
-
-def _persistence(cohort: Cohort) -> list[Sheet]:
-    if "TLAST" not in cohort.patients or "responder" not in cohort.patients:
-        return []
-    patients = cohort.patients.assign(good=np.where(
-        cohort.patients["best_response"].isin(["sCR", "CR", "VGPR"]), "VGPR or better", "PR or worse"))  # fmt: skip
-    table = clinical.persistence_table(patients, "TLAST", {
-        "Best response": "good", "Time to best response": "late_best", "Outcome": "outcome"})  # fmt: skip
-    shown = _printed(table, "p", "mean", "sd", "median", "q1", "q3")
-    return [Sheet("table_3", "Table 3. T_last, days", shown, [
-        "Last day with the transgene detected. Rank-sum test, t approximation. Only patients who live can have a long "
-        "T_last: the p is no test of an effect on survival; see the landmark analyses."])]  # fmt: skip
-
-
-def _recovery(cohort: Cohort) -> list[Sheet]:
-    rows = cohort.of("TTIG")
-    if not len(rows):
-        return []
-    done = rows.loc[rows["event"] == 1, "AVAL"]
-    at = clinical.kaplan_meier(rows, "AVAL", "event").at((6, 12, 24, 36, 60))
-    table = at.assign(
-        **{
-            "recovered, % (95 % CI)": [
-                clinical.interval_text(1 - r.survival, 1 - r.ci_high, 1 - r.ci_low, scale=100) for r in at.itertuples()
-            ]
-        }
-    )
-    table = table[["time", "n_at_risk", "recovered, % (95 % CI)"]].rename(columns={"time": "months"})
-    return [
-        Sheet(
-            "ig_recovery",
-            "Recovery of immunoglobulins",
-            table,
-            [
-                f"{len(done)} of {len(rows)} evaluable patients recovered, after a median of "
-                f"{clinical.fixed(done.median())} months "
-                f"({clinical.fixed(done.min())}-{clinical.fixed(done.max())})."
-            ],
-        )
-    ]
-
-
-def _safety(cohort: Cohort) -> list[Sheet]:
-    made, n = [], len(cohort.patients)
-    if "adverse_events" in cohort.long:
-        events = cohort.long["adverse_events"]
-        table = clinical.adverse_events(events, n)
-        table["95 % CI"] = [f"{100 * r.ci_low:.1f}-{100 * r.ci_high:.1f}" for r in table.itertuples()]
-        shown = table[["term", "any_grade", "95 % CI", "grade_3", "onset", "duration", "longest", "unresolved"]]
-        shown = shown.rename(
-            columns={
-                "any_grade": "any grade, n (%)",
-                "grade_3": "grade >= 3, n (%)",
-                "onset": "onset, day",
-                "duration": "duration, days",
-                "longest": "longest, days",
-            }
-        )
-        infections = events[events["term"].astype(str).str.lower().str.startswith("infection")]
-        notes = ["Onset and duration as median (range); exact intervals."]
-        if len(infections):
-            each = cohort.patients["patient_id"].map(infections["patient_id"].value_counts()).fillna(0)
-            months = cohort.patients["patient_id"].map(cohort.of("OS").set_index("patient_id")["AVAL"])
-            r = clinical.event_rates(each, months).iloc[0]
-            notes.append(f"Infections: {r['events']:g} in {r['years']:.0f} patient-years, {r['rate']:.1f} "
-                         f"({r['ci_low']:.1f}-{r['ci_high']:.1f}) per 100 patient-years.")  # fmt: skip
-        made.append(Sheet("adverse_events", "Adverse events", shown, notes))
-    if "spm_date" in cohort.patients and cohort.patients["spm_date"].notna().any():
-        had = int(cohort.patients["spm_date"].notna().sum())
-        found, share = clinical.second_malignancies(cohort.endpoints, cohort.patients), clinical.rate(had, n)
-        at = found.at((12, 24, 36, 60))
-        at = at[at["cause"] == "second malignancy"]
-        table = pd.DataFrame({"months": at["time"], "at risk": at["n_at_risk"], "cumulative incidence, % (95 % CI)": [
-            clinical.interval_text(r.incidence, r.ci_low, r.ci_high, scale=100) for r in at.itertuples()]})  # fmt: skip
-        made.append(Sheet("second_malignancies", "Second primary malignancies", table, [
-            f"{share.cite()}. Aalen-Johansen, death without one competing."]))  # fmt: skip
-    return made
-
-
-def _mrd(cohort: Cohort) -> list[Sheet]:
-    if "mrd" not in cohort.long:
-        return []
-    called = clinical.mrd_calls(cohort.long["mrd"])
-    shown = called[["patient_id", "n_cells", "n_aberrant", "fraction", "limit", "lod", "upper", "call"]].copy()
-    for name in ("fraction", "limit", "lod", "upper"):
-        shown[name] = [f"{v:.1e}" for v in called[name]]
-    for name in ("n_cells", "n_aberrant"):
-        shown[name] = [f"{int(v)}" for v in called[name]]
-    return [Sheet("mrd", "Residual disease by flow", shown, [
-        "Positive from 30 events; limit: 30 of the sample's own cells, LOD: 20. upper: one-sided 95 % bound of the "
-        "fraction. A sample that cannot reach 1e-4 is not assessable."])]  # fmt: skip
 
 
 def hazard_table(cohort: Cohort, endpoint: str = "PFS") -> pd.DataFrame:

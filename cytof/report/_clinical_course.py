@@ -1,0 +1,134 @@
+"""Tables of what came after infusion: later therapies, persistence, residual disease, recovery, safety."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cytof import clinical
+from cytof.clinical import Sheet
+from cytof.report._clinical_cohort import Cohort
+
+__all__ = ["mrd", "persistence", "printed", "recovery", "safety", "therapies"]
+
+
+def printed(table: pd.DataFrame, p: str, *numbers: str) -> pd.DataFrame:
+    """Return a table with p values and numbers as text, and each variable named once."""
+    out = table.copy()
+    out[p] = [clinical.p_text(v) if v == v else "" for v in table[p]]
+    for name in numbers:
+        out[name] = ["" if v != v else clinical.fixed(v, 2) for v in table[name]]
+    if "variable" in out:
+        out["variable"] = out["variable"].where(out["variable"] != out["variable"].shift(), "")
+    return out
+
+
+def therapies(cohort: Cohort) -> list[Sheet]:
+    """Return Table 2: later therapies by class; empty where the cohort has no such data."""
+    if "therapies" not in cohort.long:
+        return []
+    table = clinical.therapy_table(cohort.long["therapies"])
+    return [
+        Sheet(
+            "table_2",
+            "Table 2. Later therapies",
+            table,
+            ["A patient counts once in each class; classes overlap. Rates of evaluable patients with exact intervals."],
+        )
+    ]
+
+
+def persistence(cohort: Cohort) -> list[Sheet]:
+    """Return Table 3: last day with the transgene, by group; empty where the cohort has no such data."""
+    if "TLAST" not in cohort.patients or "responder" not in cohort.patients:
+        return []
+    patients = cohort.patients.assign(good=np.where(
+        cohort.patients["best_response"].isin(["sCR", "CR", "VGPR"]), "VGPR or better", "PR or worse"))  # fmt: skip
+    table = clinical.persistence_table(patients, "TLAST", {
+        "Best response": "good", "Time to best response": "late_best", "Outcome": "outcome"})  # fmt: skip
+    shown = printed(table, "p", "mean", "sd", "median", "q1", "q3")
+    return [Sheet("table_3", "Table 3. T_last, days", shown, [
+        "Last day with the transgene detected. Rank-sum test, t approximation. Only patients who live can have a long "
+        "T_last: the p is no test of an effect on survival; see the landmark analyses."])]  # fmt: skip
+
+
+def recovery(cohort: Cohort) -> list[Sheet]:
+    """Return recovery of immunoglobulins; empty where the cohort has no such data."""
+    rows = cohort.of("TTIG")
+    if not len(rows):
+        return []
+    done = rows.loc[rows["event"] == 1, "AVAL"]
+    at = clinical.kaplan_meier(rows, "AVAL", "event").at((6, 12, 24, 36, 60))
+    table = at.assign(
+        **{
+            "recovered, % (95 % CI)": [
+                clinical.interval_text(1 - r.survival, 1 - r.ci_high, 1 - r.ci_low, scale=100) for r in at.itertuples()
+            ]
+        }
+    )
+    table = table[["time", "n_at_risk", "recovered, % (95 % CI)"]].rename(columns={"time": "months"})
+    return [
+        Sheet(
+            "ig_recovery",
+            "Recovery of immunoglobulins",
+            table,
+            [
+                f"{len(done)} of {len(rows)} evaluable patients recovered, after a median of "
+                f"{clinical.fixed(done.median())} months "
+                f"({clinical.fixed(done.min())}-{clinical.fixed(done.max())})."
+            ],
+        )
+    ]
+
+
+def safety(cohort: Cohort) -> list[Sheet]:
+    """Return adverse events, infections and second malignancies; empty where the cohort has no such data."""
+    made, n = [], len(cohort.patients)
+    if "adverse_events" in cohort.long:
+        events = cohort.long["adverse_events"]
+        table = clinical.adverse_events(events, n)
+        table["95 % CI"] = [f"{100 * r.ci_low:.1f}-{100 * r.ci_high:.1f}" for r in table.itertuples()]
+        shown = table[["term", "any_grade", "95 % CI", "grade_3", "onset", "duration", "longest", "unresolved"]]
+        shown = shown.rename(
+            columns={
+                "any_grade": "any grade, n (%)",
+                "grade_3": "grade >= 3, n (%)",
+                "onset": "onset, day",
+                "duration": "duration, days",
+                "longest": "longest, days",
+            }
+        )
+        infections = events[events["term"].astype(str).str.lower().str.startswith("infection")]
+        notes = ["Onset and duration as median (range); exact intervals."]
+        if len(infections):
+            each = cohort.patients["patient_id"].map(infections["patient_id"].value_counts()).fillna(0)
+            months = cohort.patients["patient_id"].map(cohort.of("OS").set_index("patient_id")["AVAL"])
+            r = clinical.event_rates(each, months).iloc[0]
+            notes.append(f"Infections: {r['events']:g} in {r['years']:.0f} patient-years, {r['rate']:.1f} "
+                         f"({r['ci_low']:.1f}-{r['ci_high']:.1f}) per 100 patient-years.")  # fmt: skip
+        made.append(Sheet("adverse_events", "Adverse events", shown, notes))
+    if "spm_date" in cohort.patients and cohort.patients["spm_date"].notna().any():
+        had = int(cohort.patients["spm_date"].notna().sum())
+        found, share = clinical.second_malignancies(cohort.endpoints, cohort.patients), clinical.rate(had, n)
+        at = found.at((12, 24, 36, 60))
+        at = at[at["cause"] == "second malignancy"]
+        table = pd.DataFrame({"months": at["time"], "at risk": at["n_at_risk"], "cumulative incidence, % (95 % CI)": [
+            clinical.interval_text(r.incidence, r.ci_low, r.ci_high, scale=100) for r in at.itertuples()]})  # fmt: skip
+        made.append(Sheet("second_malignancies", "Second primary malignancies", table, [
+            f"{share.cite()}. Aalen-Johansen, death without one competing."]))  # fmt: skip
+    return made
+
+
+def mrd(cohort: Cohort) -> list[Sheet]:
+    """Return calls of residual disease; empty where the cohort has no such data."""
+    if "mrd" not in cohort.long:
+        return []
+    called = clinical.mrd_calls(cohort.long["mrd"])
+    shown = called[["patient_id", "n_cells", "n_aberrant", "fraction", "limit", "lod", "upper", "call"]].copy()
+    for name in ("fraction", "limit", "lod", "upper"):
+        shown[name] = [f"{v:.1e}" for v in called[name]]
+    for name in ("n_cells", "n_aberrant"):
+        shown[name] = [f"{int(v)}" for v in called[name]]
+    return [Sheet("mrd", "Residual disease by flow", shown, [
+        "Positive from 30 events; limit: 30 of the sample's own cells, LOD: 20. upper: one-sided 95 % bound of the "
+        "fraction. A sample that cannot reach 1e-4 is not assessable."])]  # fmt: skip
