@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from cytof._check import has_columns
 from cytof.errors import InputError
@@ -76,6 +77,10 @@ def survival(
     strata = [strata] if isinstance(strata, str) else list(strata or [])
     needed = [time, event, *filter(None, [by, entry]), *strata, *also]
     has_columns(table.columns, needed, where=where)
+    if event.upper() == "CNSR":
+        raise InputError(
+            "`CNSR` is 1 for censored, expected a column that is 1 for the event; use 1 - CNSR", where=where
+        )
     times = _numbers(table[time], where)
     entries = _numbers(table[entry], where) if entry else pd.Series(-np.inf, table.index)
     flags, told = event_flags(table[event], where=f"{where}:{event}")
@@ -88,6 +93,7 @@ def survival(
     zero = keep & (times.to_numpy() == 0) & flags
     if zero.any():
         warned.append(f"{int(zero.sum())} events at {time} 0; they count as events before anybody was followed")
+    warned += _turned(times.to_numpy(float)[keep], flags[keep], f"{where}:{event}")
     part = table[keep]
     group, levels = _codes(part[by]) if by else (np.zeros(len(part), np.intp), ("all",))
     stratum = part.groupby(strata, observed=True).ngroup().to_numpy() if strata else np.zeros(len(part), np.intp)
@@ -123,6 +129,17 @@ def _refuse_times(
                 f"{int(rows.sum())} times are {said} ({named}), expected time from the start to the event or the last "
                 "visit", where=f"{where}:{time}", hint="check the dates of these patients",
             )  # fmt: skip
+
+
+def _turned(time: NDArray, event: NDArray, where: str) -> list[str]:
+    """Return a sentence where the event flag looks turned around: those with it were followed much longer."""
+    if min(event.sum(), (~event).sum()) < 5:
+        return []
+    p = stats.mannwhitneyu(time[event], time[~event], alternative="greater").pvalue
+    if p >= 1e-4:
+        return []
+    return [f"{where}: those with the event were followed longer (median {np.median(time[event]):g} against "
+            f"{np.median(time[~event]):g}) and look like the censored: check that 1 is the event"]  # fmt: skip
 
 
 def _dropped(missing: pd.DataFrame) -> list[str]:

@@ -185,7 +185,11 @@ def _refuse_dependent(x: NDArray, names: list[str]) -> None:
 
 
 def _refuse_infinite(found: Fitted, x: NDArray, names: list[str], event: NDArray) -> None:
-    """Raise where the likelihood rises without end along a covariate."""
+    """Raise where the likelihood is flat or rises without end along a covariate."""
+    flat = np.flatnonzero(~(np.diag(found.var) > 0))
+    if len(flat):
+        raise InputError(f"`{names[int(flat[0])]}` does not vary among those at risk at any event: not estimable",
+                         where="clinical.cox", hint="leave it out")  # fmt: skip
     spread = np.abs(found.coef) * (x.max(0) - x.min(0))
     wide = np.sqrt(np.maximum(np.diag(found.var), 0)) * x.std(0) > 50
     bad = np.flatnonzero((spread > 15) & (wide | (not found.converged)))

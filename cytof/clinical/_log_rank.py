@@ -19,7 +19,6 @@ from cytof._check import at_least, one_of
 from cytof.clinical._columns import Survival, survival
 from cytof.clinical._curve import curve
 from cytof.clinical._result import Test
-from cytof.errors import InputError
 
 __all__ = ["LogRank", "holm", "log_rank", "log_rank_pairs", "log_rank_scores", "observed_expected", "permuted"]
 
@@ -98,7 +97,7 @@ def log_rank(
     Raises
     ------
     UsageError, InputError
-        A column is missing or unreadable; fewer than two groups.
+        A column is missing or unreadable.
 
     Examples
     --------
@@ -112,7 +111,8 @@ def log_rank(
     one_of(method, ("chi2", "trend", "permutation"), "method", where="clinical.log_rank")
     of = survival(table, time, event, by=by, strata=strata, where="clinical.log_rank")
     if len(of.levels) < 2:
-        raise InputError(f"`{by}` has only the group {of.levels[0]!r}, expected two or more", where="clinical.log_rank")
+        nan, told = float("nan"), (*of.warnings, f"only the group {of.levels[0]!r}: not estimable")
+        return LogRank(nan, 0, nan, "log-rank test", len(of.time), int(of.event.sum()), told)
     o, e, v = observed_expected(of.time, of.event, of.group, len(of.levels), of.stratum, rho)
     counts = np.bincount(of.group, minlength=len(of.levels))
     groups = pd.DataFrame({"group": list(of.levels), "n": counts, "observed": o, "expected": e})

@@ -76,6 +76,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if not lines or not lines[0].strip():
         raise InputError("the file is empty, expected a line of column names", where=str(path))
     separator = max("\t;,", key=lines[0].count)
+    names = [n.strip().strip('"') for n in lines[0].split(separator)]
+    doubled = next((n for n in names if n and names.count(n) > 1), None)
+    if doubled:
+        raise InputError(f"two columns are called `{doubled}`", where=str(path), hint="rename one")
     import io
 
     try:
@@ -97,9 +101,6 @@ def _cell_text(value: object) -> str:
 
 def _stripped(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     table.columns = [str(c).strip() for c in table.columns]
-    doubled = table.columns[table.columns.duplicated()]
-    if len(doubled):
-        raise InputError(f"two columns are called `{doubled[0]}`", where=str(path), hint="rename one")
     table = table.apply(lambda c: c.str.strip())
     table = table[(table != "").any(axis=1)].reset_index(drop=True)
     if not len(table):

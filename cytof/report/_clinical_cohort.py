@@ -12,7 +12,7 @@ import pandas as pd
 from cytof import clinical
 from cytof.errors import Caution, InputError
 
-__all__ = ["BASELINE", "OUTCOMES", "Cohort", "read_cohort"]
+__all__ = ["BASELINE", "Cohort", "LONG", "OUTCOMES", "read_cohort"]
 
 LONG = {
     "therapies": ("patient_id", "class", "drug", "evaluable", "response"),

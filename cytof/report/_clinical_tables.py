@@ -12,7 +12,7 @@ from cytof.errors import InputError
 from cytof.report._clinical_cohort import BASELINE, OUTCOMES, Cohort
 from cytof.report._clinical_course import mrd, persistence, printed, recovery, safety, therapies
 
-__all__ = ["clinical_tables", "hazard_table", "landmarks"]
+__all__ = ["clinical_tables", "covariates_of", "hazard_table", "landmarks"]
 
 _SURVIVAL = {"PFS": "Progression-free survival", "OS": "Overall survival", "DOR": "Duration of response"}
 _UNITS = "months = (end - start + 1 day) / 30.4375"
