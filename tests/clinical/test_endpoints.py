@@ -99,11 +99,8 @@ def test_best_response_is_confirmed(responses: list[str], best: str, first: int 
     table = assessments(P1=responses)
     row = clinical.best_responses(table).iloc[0]
     assert row["best_response"] == best
-    assert (
-        (row["first_response_date"] is pd.NaT)
-        if first is None
-        else (row["first_response_date"] == table["date"][first])
-    )
+    expected = pd.NaT if first is None else table["date"][first]
+    assert row["first_response_date"] is expected or row["first_response_date"] == expected
 
 
 def test_assessments_after_new_therapy_do_not_count() -> None:
