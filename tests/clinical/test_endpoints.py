@@ -111,7 +111,8 @@ def test_assessments_after_new_therapy_do_not_count() -> None:
 
 
 def test_residual_disease_at_the_samples_own_limit() -> None:
-    table = pd.DataFrame({"n_cells": [1_500_000, 1_500_000, 300_000, 200_000, 1_500_000], "n_aberrant": [30, 60, 0, 0, 0],
+    table = pd.DataFrame({"n_cells": [1_500_000, 1_500_000, 300_000, 200_000, 1_500_000],
+                          "n_aberrant": [30, 60, 0, 0, 0],
                           "haemodiluted": [False] * 4 + [True]})  # fmt: skip
     found = clinical.mrd_calls(table)
     assert found["call"].tolist() == ["POSITIVE BELOW LOQ", "POSITIVE", "NEGATIVE", "NOT ASSESSABLE", "NOT ASSESSABLE"]
