@@ -82,10 +82,12 @@ class Tables:
     )  # fmt: skip
     ABUNDANCE = (
         "sample_id", "patient_id", "timepoint", "day", "population", "n", "denominator", "n_denominator", "fraction",
-        "ci_low", "ci_high", "band_low", "band_high", "false_expected", "call",
+        "ci_low", "ci_high", "band_low", "band_high", "false_expected", "lob", "lod", "loq", "call", "per_ul",
+        "per_ul_low", "per_ul_high", "per_ul_of",
     )  # fmt: skip
     STATE = (
         "sample_id", "patient_id", "timepoint", "day", "subset", "marker", "n", "mean", "median", "positive_fraction",
+        "positive_low", "positive_high", "reason",
     )  # fmt: skip
     TEST = (
         "subset", "marker", "contrast", "unit", "n_units", "estimate", "ci_low", "ci_high", "statistic", "p", "q",

@@ -146,7 +146,7 @@ def _found_where(made: StudyTables, table: pd.DataFrame) -> str:
         return f"The template has no CAR gate. {name[:1].upper()}{name[1:]}"
     called = table["call"].astype(str)
     known = called.ne("").any()
-    hits = int(called.eq("detected").sum() if known else (table["n"] > 0).sum())
+    hits = int(called.isin(["detected", "below LOQ"]).sum() if known else (table["n"] > 0).sum())
     where = "every sample" if hits == len(table) else f"{hits} of {len(table)} samples"
     return f"CAR T cells {'were detected' if known else 'were found'} in {where}"
 

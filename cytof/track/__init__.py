@@ -1,10 +1,11 @@
 """AnnData -> tidy tables over the visits: shares, subsets, marker levels, and what heatmaps, violins and maps draw."""
 
 from cytof.track._abundance import abundance
-from cytof.track._detection import limit_of_blank, limit_of_detection
+from cytof.track._detection import detection_power, limit_of_blank, limit_of_detection, limit_of_quantification
 from cytof.track._distributions import distributions
 from cytof.track._interval import clopper_pearson
 from cytof.track._map import map
+from cytof.track._planning import events_needed
 from cytof.track._profile import profile
 from cytof.track._state import state
 from cytof.track._subsets import composition, subsets
@@ -13,9 +14,12 @@ __all__ = [
     "abundance",
     "clopper_pearson",
     "composition",
+    "detection_power",
     "distributions",
+    "events_needed",
     "limit_of_blank",
     "limit_of_detection",
+    "limit_of_quantification",
     "map",
     "profile",
     "state",

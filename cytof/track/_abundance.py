@@ -10,8 +10,9 @@ import pandas as pd
 from cytof.errors import GateError
 from cytof.keys import UNS, Obs, Tables, Var
 from cytof.track import _gates
+from cytof.track._absolute import add_absolute
 from cytof.track._cells import codes, label, levels, samples
-from cytof.track._detection import call, pooled_blanks
+from cytof.track._detection import call, limits, pooled_blanks
 from cytof.track._interval import clopper_pearson
 
 if TYPE_CHECKING:
@@ -47,8 +48,12 @@ def abundance(
     counting at either end (``uns["cytof"]["blanks"]``), for any other without, and NaN unless ``adata`` holds all cells
     of the gate's parent and the gate has one threshold.
     ``false_expected``: cells expected in the gate if none belonged there, rate of the blanks x cells of the gate's
-    parent. ``call``: ``detected``, ``not detected``, ``not evaluable`` (rule: :func:`cytof.track.limit_of_blank` and
-    its module), empty where the gate has no blanks. Shares without a denominator are NaN.
+    parent. ``lob lod loq``: limits of blank, detection and quantification, in cells of the gate; ``call``:
+    ``detected``, ``below LOQ``, ``not detected``, ``not evaluable`` (rule: :mod:`cytof.track._detection`); empty where
+    the gate has
+    no blanks. ``per_ul per_ul_low per_ul_high per_ul_of``: cells per microlitre where the sheet has one of the columns
+    ``lymphocytes_per_ul leukocytes_per_ul lymphocytes_1e9_per_l leukocytes_1e9_per_l``. Shares without a denominator
+    are NaN.
 
     Raises
     ------
@@ -75,7 +80,7 @@ def abundance(
     for column in ("n", "n_denominator"):
         if table[column].notna().all():
             table[column] = table[column].astype(np.int64)
-    return table[list(Tables.ABUNDANCE)]
+    return add_absolute(table, adata)[list(Tables.ABUNDANCE)]
 
 
 def _by_gate(adata: AnnData, population: str, of: str) -> pd.DataFrame:
@@ -93,27 +98,30 @@ def _by_gate(adata: AnnData, population: str, of: str) -> pd.DataFrame:
     table["population"], table["denominator"] = population, of
     table["n"], table["n_denominator"] = _gates.number(counts, path, ids), _gates.number(counts, above, ids)
     at_risk = _gates.number(counts, path.rpartition("/")[0] or _gates.ROOT, ids)
-    table["false_expected"], table["call"] = _against_blanks(adata, path, ids, table["n"].to_numpy(float), at_risk)
+    table[list(_CALL)] = _against_blanks(adata, path, ids, table["n"].to_numpy(float), at_risk)
     low, high = _band(adata, path, ids, table["n"].to_numpy(float), at_risk)
     total = table["n_denominator"].where(table["n_denominator"] > 0).to_numpy(float)
     table["band_low"], table["band_high"] = low / total, high / total
     return table
 
 
+_CALL = ("false_expected", "lob", "lod", "loq", "call")
+
+
 def _against_blanks(
     adata: AnnData, path: str, ids: list[str], n: NDArray[np.float64], at_risk: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], list[str]]:
-    """Return the false cells expected in the gate and the call, one a sample."""
+) -> pd.DataFrame:
+    """Return the false cells expected in the gate, the limits and the call, one row a sample."""
     blanks = adata.uns.get(UNS, {}).get("blanks")
-    if blanks is None or not len(blanks):
-        return np.full(len(ids), np.nan), [""] * len(ids)
-    own = blanks[blanks["gate"].astype(str) == path]
+    own = blanks[blanks["gate"].astype(str) == path] if blanks is not None and len(blanks) else []
     if not len(own):
-        return np.full(len(ids), np.nan), [""] * len(ids)
-    n_above, n_blank = pooled_blanks(own, ids)
-    rate = np.divide(n_above, n_blank, out=np.full(len(ids), np.nan), where=n_blank > 0)
-    calls = [call(n[i], int(n_above[i]), int(n_blank[i]), at_risk[i]) for i in range(len(ids))]
-    return rate * at_risk, calls
+        return pd.DataFrame([(np.nan, np.nan, np.nan, np.nan, "")] * len(ids), columns=list(_CALL))
+    rows = []
+    for count, risk, above, blank in zip(n, at_risk, *pooled_blanks(own, ids), strict=True):
+        false = above / blank * risk if blank > 0 else np.nan
+        found = limits(int(above), int(blank), risk)
+        rows.append((false, *found, call(count, false, risk, found)))
+    return pd.DataFrame(rows, columns=list(_CALL))
 
 
 def _band(
@@ -189,7 +197,7 @@ def _by_level(adata: AnnData, groupby: str, of: str) -> pd.DataFrame:
     table["denominator"] = of
     table["n"] = n.ravel()
     table["n_denominator"] = np.repeat(n.sum(axis=1) if total is None else total, len(names))
-    table[["band_low", "band_high", "false_expected"]] = np.nan
+    table[["band_low", "band_high", "false_expected", "lob", "lod", "loq"]] = np.nan
     table["call"] = ""
     return table
 

@@ -1,4 +1,4 @@
-"""Is a population there at all? The limit of blank of a gate, from cells that cannot belong to it.
+"""Is a population there at all, and can its size be told? Limits of blank, detection and quantification of a gate.
 
 The blanks of the CAR gate are populations that bear no CAR (B cells, monocytes): of ``m`` such cells ``b`` lie above
 the threshold. Of ``N`` cells at risk (the gate's parent) ``n`` lie above it. Without a single CAR T cell both counts
@@ -6,29 +6,57 @@ come from one rate, so that given ``n + b`` the count ``n`` is binomial with sha
 counts, exact):
 
     LoB  = the largest x with  P(X >= x | x + b) = I_{N/(N+m)}(x, b + 1)  > alpha            (I: incomplete beta)
-    LoD  = the smallest number of true cells that exceeds LoB in 95 of 100 such samples:
-           gamma quantile(0.95; LoB + 1) - N b / m                                           (Poisson counts)
+    LoD  = the smallest number of true cells with  P(n > LoB) >= 1 - alpha,  blanks and cells counted anew
+    LoQ  = the smallest number of true cells whose estimate n - N b / m has a coefficient of variation of at most cv:
+           sqrt(x + F (1 + N / m)) / x = cv,  F = N b / m
 
-``detected`` when n > LoB. ``not detected`` when n <= LoB and LoD is at most 1 % of the cells at risk.
-``not evaluable`` when neither: no cells at risk, no blank cells, or too few of either to have seen 1 %.
+``detected`` when n > LoB and n - F >= LoQ. ``below LOQ`` when n > LoB alone: there, but its size is not to be quoted.
+``not detected`` when n <= LoB and LoD is at most 1 % of the cells at risk. ``not evaluable`` when none of these: no
+cells at risk, no blank cells, or too few of either to have seen 1 %.
 
-Source: Currie 1968, Anal Chem 40:586 (critical level of paired counts); Przyborowski and Wilenski 1940, Biometrika
-31:313 (the exact conditional test); CLSI EP17-A2 (limit of blank, limit of detection).
+Source: Currie 1968, Anal Chem 40:586 (critical level of paired counts, limits of detection and of determination);
+Przyborowski and Wilenski 1940, Biometrika 31:313 (the exact conditional test); CLSI EP17-A2 (the three limits).
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["ALPHA", "SHARE_TO_SEE", "call", "limit_of_blank", "limit_of_detection", "pooled_blanks"]
+__all__ = [
+    "ALPHA",
+    "CV",
+    "Limits",
+    "SHARE_TO_SEE",
+    "call",
+    "detection_power",
+    "limit_of_blank",
+    "limit_of_detection",
+    "limit_of_quantification",
+    "limits",
+    "pooled_blanks",
+]
 
 ALPHA = 0.05
 """Share of blank samples above the limit of blank, and of samples at the limit of detection that are missed."""
 
+CV = 0.2
+"""Coefficient of variation at the limit of quantification: 25 cells where no false ones are expected."""
+
 SHARE_TO_SEE = 0.01
 """``not detected`` is said only where a population of this share of the cells at risk would have been detected."""
+
+
+class Limits(NamedTuple):
+    """Numbers of cells in the gate: the blank's limit, and true cells to be detected and to be quantified."""
+
+    lob: float
+    lod: float
+    loq: float
 
 
 def limit_of_blank(n_above: int, n_blank: int, n_at_risk: int, *, alpha: float = ALPHA) -> float:
@@ -54,10 +82,15 @@ def limit_of_blank(n_above: int, n_blank: int, n_at_risk: int, *, alpha: float =
     >>> limit_of_blank(0, 1000, 1000)
     4.0
     """
-    from scipy.special import betainc
-
     if not (n_blank > 0 and n_at_risk > 0):
         return float("nan")
+    return _limit_of_blank(int(n_above), int(n_blank), int(n_at_risk), alpha)
+
+
+@lru_cache(maxsize=10_000)
+def _limit_of_blank(n_above: int, n_blank: int, n_at_risk: int, alpha: float) -> float:
+    from scipy.special import betainc
+
     share = n_at_risk / (n_at_risk + n_blank)
     low, high = 0, 1  # the chance falls with x: double, then halve
     while betainc(high, n_above + 1, share) > alpha:
@@ -68,6 +101,50 @@ def limit_of_blank(n_above: int, n_blank: int, n_at_risk: int, *, alpha: float =
     return float(low)
 
 
+def detection_power(true: float, rate: float, n_blank: int, n_at_risk: int, *, alpha: float = ALPHA) -> float:
+    """Return the chance that ``true`` cells are detected, blanks and cells being Poisson counts.
+
+    Parameters
+    ----------
+    true
+        True cells expected among those at risk.
+    rate
+        Share of the blanks above the threshold, in truth.
+    n_blank, n_at_risk
+        Cells of either.
+    alpha
+        Of the limit of blank.
+
+    Returns
+    -------
+    ``sum over b of Poisson(b; rate n_blank) P(Poisson(true + rate n_at_risk) > LoB(b))``; where many ``b`` are likely,
+    over 64 equally likely ones.
+
+    Examples
+    --------
+    >>> round(detection_power(9.16, 0.0, 1000, 1000), 3)
+    0.95
+    """
+    from scipy.special import gammainc
+
+    counts, weights = _likely_blanks(rate * n_blank)
+    limit = np.array([limit_of_blank(int(b), n_blank, n_at_risk, alpha=alpha) for b in counts])
+    return float(weights @ gammainc(limit + 1, max(true + rate * n_at_risk, 0.0)))
+
+
+def _likely_blanks(mean: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return blank counts and their chances."""
+    from scipy.stats import poisson
+
+    if mean <= 0:
+        return np.zeros(1), np.ones(1)
+    if mean > 40:
+        return poisson.ppf((np.arange(64) + 0.5) / 64, mean), np.full(64, 1 / 64)
+    counts = np.arange(0, int(mean + 8 * np.sqrt(mean) + 12), dtype=float)
+    chances = poisson.pmf(counts, mean)
+    return counts, chances / chances.sum()
+
+
 def limit_of_detection(n_above: int, n_blank: int, n_at_risk: int, *, alpha: float = ALPHA) -> float:
     """Return the number of true cells among ``n_at_risk`` that exceeds the limit of blank with chance ``1 - alpha``.
 
@@ -76,22 +153,76 @@ def limit_of_detection(n_above: int, n_blank: int, n_at_risk: int, *, alpha: flo
     >>> round(limit_of_detection(0, 1000, 1000), 2)
     9.15
     """
-    from scipy.special import gammaincinv
-
-    limit = limit_of_blank(n_above, n_blank, n_at_risk, alpha=alpha)
-    if np.isnan(limit):
-        return limit
-    return max(float(gammaincinv(limit + 1, 1 - alpha)) - n_at_risk * n_above / n_blank, 0.0)
+    if not (n_blank > 0 and n_at_risk > 0):
+        return float("nan")
+    return _limit_of_detection(int(n_above), int(n_blank), int(n_at_risk), alpha)
 
 
-def call(n: float, n_above: int, n_blank: int, n_at_risk: float) -> str:
-    """Return ``detected``, ``not detected`` or ``not evaluable`` for ``n`` cells in the gate (rule above)."""
-    if not (n_blank > 0 and n_at_risk > 0 and n >= 0):
+@lru_cache(maxsize=10_000)
+def _limit_of_detection(n_above: int, n_blank: int, n_at_risk: int, alpha: float) -> float:
+    from scipy.optimize import brentq
+
+    rate = n_above / n_blank
+
+    def short(true: float) -> float:
+        return detection_power(true, rate, n_blank, n_at_risk, alpha=alpha) - (1 - alpha)
+
+    high = 10.0
+    while short(high) < 0:
+        high *= 2
+    return float(brentq(short, 0.0, high, xtol=1e-3)) if short(0.0) < 0 else 0.0
+
+
+def limit_of_quantification(n_above: int, n_blank: int, n_at_risk: int, *, cv: float = CV) -> float:
+    """Return the number of true cells whose estimate has a coefficient of variation of ``cv``.
+
+    Examples
+    --------
+    >>> round(limit_of_quantification(0, 1000, 1000), 6), round(limit_of_quantification(10, 1000, 1000), 1)
+    (25.0, 37.1)
+    """
+    if not (n_blank > 0 and n_at_risk > 0):
+        return float("nan")
+    return _quantified(n_at_risk * n_above / n_blank * (1 + n_at_risk / n_blank), cv)
+
+
+def _quantified(spread: float, cv: float) -> float:
+    """Solve ``sqrt(x + spread) = cv x``."""
+    return float((1 + np.sqrt(1 + 4 * cv**2 * spread)) / (2 * cv**2))
+
+
+def limits(n_above: int, n_blank: int, n_at_risk: float, *, alpha: float = ALPHA, cv: float = CV) -> Limits:
+    """Return the three limits of one sample.
+
+    Examples
+    --------
+    >>> [round(x, 1) for x in limits(0, 1000, 1000)]
+    [4.0, 9.2, 25.0]
+    """
+    if not (n_blank > 0 and n_at_risk > 0):
+        return Limits(np.nan, np.nan, np.nan)
+    at_risk = int(n_at_risk)
+    return Limits(
+        limit_of_blank(n_above, n_blank, at_risk, alpha=alpha),
+        limit_of_detection(n_above, n_blank, at_risk, alpha=alpha),
+        limit_of_quantification(n_above, n_blank, at_risk, cv=cv),
+    )
+
+
+def call(n: float, false: float, n_at_risk: float, limit: Limits) -> str:
+    """Return ``detected``, ``below LOQ``, ``not detected`` or ``not evaluable`` for ``n`` cells (rule above).
+
+    Examples
+    --------
+    >>> found = limits(0, 1000, 1000)
+    >>> [call(n, 0.0, 1000, found) for n in (30, 12, 2, np.nan)]
+    ['detected', 'below LOQ', 'not detected', 'not evaluable']
+    """
+    if not (n_at_risk > 0 and n >= 0 and limit.lob >= 0):
         return "not evaluable"
-    if n > limit_of_blank(n_above, n_blank, int(n_at_risk)):
-        return "detected"
-    seen = limit_of_detection(n_above, n_blank, int(n_at_risk)) <= SHARE_TO_SEE * n_at_risk
-    return "not detected" if seen else "not evaluable"
+    if n > limit.lob:
+        return "detected" if n - false >= limit.loq else "below LOQ"
+    return "not detected" if limit.lod <= SHARE_TO_SEE * n_at_risk else "not evaluable"
 
 
 def pooled_blanks(blanks: pd.DataFrame, sample_ids: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -34,7 +34,9 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
     -------
     DataFrame, columns ``keys.Tables.STATE``, by day, sample, level of ``by`` and marker. ``n``: cells with a value.
     ``mean median``: arcsinh scale, NaN without cells. ``positive_fraction``: share of cells at or above the marker's
-    one threshold in that sample; NaN where the gating placed none, or several that differ.
+    one threshold in that sample; NaN where the gating placed none, or several that differ. ``positive_low
+    positive_high``: 95 % percentile bootstrap over cells; cells drawn with replacement make the count binomial, so the
+    limits are its quantiles, those of endless draws. ``reason``: why a number is missing.
 
     Raises
     ------
@@ -72,16 +74,25 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
 
 
 def _summary(x: NDArray[np.float32], limits: NDArray[np.float64]) -> pd.DataFrame:
-    """Return n, mean, median and positive share of each row; rows are sorted, NaN last."""
+    """Return n, mean, median, positive share with its interval of each row; rows are sorted, NaN last."""
     n = np.sum(~np.isnan(x), axis=1)
-    table = pd.DataFrame({"n": n, "mean": np.nan, "median": np.nan, "positive_fraction": np.nan})
+    from scipy.stats import binom
+
+    shares = ["positive_fraction", "positive_low", "positive_high"]
+    table = pd.DataFrame({"n": n, **dict.fromkeys(["mean", "median", *shares], np.nan), "reason": ""})
     for i, count in enumerate(n):
         if count:
             own = x[i, :count]
-            positive = np.mean(own >= limits[i]) if np.isfinite(limits[i]) else np.nan
-            table.loc[i, ["mean", "median", "positive_fraction"]] = [
-                own.mean(dtype=np.float64), (float(own[(count - 1) // 2]) + float(own[count // 2])) / 2, positive,
+            table.loc[i, ["mean", "median"]] = [
+                own.mean(dtype=np.float64), (float(own[(count - 1) // 2]) + float(own[count // 2])) / 2,
             ]  # fmt: skip
+            if np.isfinite(limits[i]):
+                positive = float(np.mean(own >= limits[i]))
+                table.loc[i, shares] = [positive, *(binom.ppf([0.025, 0.975], count, positive) / count)]
+            else:
+                table.loc[i, "reason"] = "no one threshold"
+        else:
+            table.loc[i, "reason"] = "no cells"
     return table
 
 

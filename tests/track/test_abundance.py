@@ -125,3 +125,15 @@ def test_cells_without_gates_have_shares_of_root() -> None:
     cells = anndata.AnnData(np.zeros((3, 1), np.float32), obs=obs)
     table = track.abundance(cells, groupby="cluster", of="root")
     assert table["fraction"].tolist() == [0.5, 0.5, 1.0, 0.0]
+
+
+def test_cells_per_microlitre_where_the_sheet_has_a_count(study: anndata.AnnData) -> None:
+    assert track.abundance(study)["per_ul"].isna().all()
+    study.obs["leukocytes_1e9_per_l"] = study.obs["sample_id"].astype(str).map({"2mo": "5,0", "1yr": "4", "5yr": "6"})
+    table = track.abundance(study).set_index("sample_id")
+    assert table["per_ul"].tolist() == pytest.approx([50, 40, np.nan, 60], nan_ok=True)
+    assert table.loc["2mo", "per_ul_high"] == pytest.approx(5000 * table.loc["2mo", "ci_high"])
+    assert table["per_ul_of"].tolist() == ["share of CD45+ x leukocytes"] * 2 + ["", "share of CD45+ x leukocytes"]
+    study.obs["lymphocytes_per_ul"] = "few"
+    with pytest.raises(InputError, match="lymphocytes_per_ul of sample `.*` is `few`, expected a number"):
+        track.abundance(study)

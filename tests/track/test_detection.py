@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from cytof import track
+from cytof.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,43 @@ def test_limit_of_blank_is_the_exact_conditional_test(above: int, blank: int, ri
     share = risk / (risk + blank)
     naive = next(x for x in range(10_000) if stats.binom.sf(x, x + 1 + above, share) <= 0.05)
     assert track.limit_of_blank(above, blank, risk) == naive
-    limit = track.limit_of_detection(above, blank, risk) + risk * above / blank
-    assert stats.poisson.sf(naive, limit) == pytest.approx(0.95) or limit == risk * above / blank
+    limit = track.limit_of_detection(above, blank, risk)
+    assert track.detection_power(limit, above / blank, blank, risk) == pytest.approx(0.95, abs=1e-3)
+
+
+def test_power_is_the_sum_over_all_blanks() -> None:
+    """Naive: every blank count with its chance, and the Poisson tail beyond its limit of blank."""
+    rate, blank, risk, true = 3e-4, 20_000, 9_000, 12.0
+    naive = sum(
+        stats.poisson.pmf(b, rate * blank) * stats.poisson.sf(track.limit_of_blank(b, blank, risk), true + rate * risk)
+        for b in range(60)
+    )
+    assert track.detection_power(true, rate, blank, risk) == pytest.approx(naive, abs=1e-9)
+    many = track.detection_power(200, 0.02, 20_000, 30_000)
+    rng = np.random.default_rng(1)
+    n, b = rng.poisson(200 + 0.02 * 30_000, 4000), rng.poisson(400, 4000)
+    seen = np.mean([x > track.limit_of_blank(int(k), 20_000, 30_000) for x, k in zip(n, b, strict=True)])
+    assert many == pytest.approx(seen, abs=0.03)
+
+
+def test_limit_of_quantification_is_where_the_estimate_varies_by_a_fifth() -> None:
+    """Simulated: the estimate n - N b / m of that many true cells has a coefficient of variation of 20 %."""
+    rng = np.random.default_rng(2)
+    for rate, blank, risk in ((0.0, 1000, 1000), (2e-3, 5000, 20_000)):
+        x = track.limit_of_quantification(round(rate * blank), blank, risk)
+        found = rng.poisson(x + rate * risk, 20_000) - risk * rng.poisson(rate * blank, 20_000) / blank
+        assert found.std() / x == pytest.approx(0.2, rel=0.03)
+
+
+def test_events_needed() -> None:
+    """30 cells in 1.5 million for 2 in 100,000, in 300,000 for 1 in 10,000; r = (100 / CV)^2 cells of interest."""
+    assert track.events_needed(2e-5, n_cells=30) == 1_500_000
+    assert track.events_needed(1e-4, n_cells=30) == 300_000
+    assert track.events_needed(0.01, 0.1) == 9900
+    with pytest.raises(UsageError, match="events_needed: both `cv` and `n_cells` are given"):
+        track.events_needed(0.01, 0.1, n_cells=30)
+    with pytest.raises(UsageError, match="fraction is 0, expected"):
+        track.events_needed(0.0)
 
 
 def test_false_detections_stay_below_five_percent() -> None:
@@ -37,8 +73,9 @@ def test_false_detections_stay_below_five_percent() -> None:
 def test_population_at_the_limit_of_detection_is_seen() -> None:
     rng = np.random.default_rng(6)
     limit = track.limit_of_detection(2, 10_000, 10_000)
-    n = rng.poisson(limit + 2, 4000)
-    assert np.mean(n > track.limit_of_blank(2, 10_000, 10_000)) == pytest.approx(0.95, abs=0.015)
+    n, b = rng.poisson(limit + 2, 4000), rng.poisson(2, 4000)
+    seen = [x > track.limit_of_blank(int(k), 10_000, 10_000) for x, k in zip(n, b, strict=True)]
+    assert np.mean(seen) == pytest.approx(0.95, abs=0.015)
 
 
 def test_calls(small_study: Callable[..., anndata.AnnData]) -> None:
@@ -51,7 +88,11 @@ def test_calls(small_study: Callable[..., anndata.AnnData]) -> None:
     counts = study.uns["cytof"]["counts"]
     car = counts["gate"].str.endswith("CAR+")
     counts.loc[car, "n"] = [1, 0, 2, 60]
-    assert track.abundance(study)["call"].tolist() == ["not detected"] * 2 + ["detected"] * 2
+    table = track.abundance(study)
+    assert table["call"].tolist() == ["not detected"] * 2 + ["below LOQ", "detected"]
+    assert table["lob"].tolist() == [1.0] * 4
+    assert table["loq"].tolist() == pytest.approx([25.2] * 4, abs=0.05)
+    assert (table["lod"] < table["loq"]).all()
     counts.loc[counts["gate"].str.endswith("CD3+"), "n"] = [1000, 100, 0, 1000]
     calls = track.abundance(study)["call"].tolist()
     assert calls == ["not detected", "not evaluable", "not evaluable", "detected"]
