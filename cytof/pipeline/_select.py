@@ -55,8 +55,10 @@ def _short(path: str, paths: list[str]) -> str:
     return path
 
 
-def population(study: Study, cells: AnnData) -> AnnData:
+def population(study: Study, cells: AnnData, name: str | None = None) -> AnnData:
     """Return the cells to be clustered: of the study's population, else the CAR T cells, else all that were kept.
+
+    With ``name`` those of that gate.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def population(study: Study, cells: AnnData) -> AnnData:
         Fewer than three cells; names the first gate of the chain that is empty.
     """
     home = cells.uns[UNS]
-    name = study.cluster.population or home["car_gate"] or home["kept"]
+    name = name or study.cluster.population or home["car_gate"] or home["kept"]
     inside = [name == "root" or f"/{name}/" in f"/{path}/" for path in cells.obs[Obs.GATE].cat.categories]
     part = cells[np.asarray(inside, bool)[cells.obs[Obs.GATE].cat.codes]].copy() if cells.n_obs else cells
     if part.n_obs < 3:

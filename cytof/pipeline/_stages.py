@@ -20,6 +20,7 @@ from cytof._neighbors import neighbors
 from cytof.errors import CytofError, InputError, SampleFailures, UsageError
 from cytof.keys import UNS, Obs
 from cytof.pipeline._clean import cleaned
+from cytof.pipeline._clusters import also_phenograph, judge_clusters, run_flowsom
 from cytof.pipeline._files import (
     gated_files,
     key,
@@ -150,7 +151,10 @@ def gate_pages(study: Study, *, say: Say = _silent) -> list[Path]:
 
 
 def cluster(study: Study, *, say: Say = _silent) -> AnnData:
-    """FlowSOM, PhenoGraph and t-SNE on the population; writes and returns ``cells.h5ad``."""
+    """FlowSOM, PhenoGraph and t-SNE on the population; writes and returns ``cells.h5ad``.
+
+    Writes the tables ``cluster_numbers cluster_stability cluster_names``.
+    """
     from cytof import cluster as engines
     from cytof import embed
 
@@ -161,12 +165,8 @@ def cluster(study: Study, *, say: Say = _silent) -> AnnData:
     part = population(study, cells)
     say("cluster", "", f"{part.n_obs:,} cells of {cells.n_obs:,}")
     settings, features = study.cluster, transform.features(part, study.cluster.features)
-    engines.flowsom(
-        part, n_clusters=min(settings.n_clusters, part.n_obs), grid=settings.grid,
-        training=engines.Training(rlen=settings.rlen), features=features,
-        random_state=provenance.stage_seed(study.seed, "flowsom"),
-    )  # fmt: skip
-    say("cluster", "", f"FlowSOM: {part.obs[Obs.FLOWSOM].nunique()} clusters")
+    say("cluster", "", run_flowsom(study, part, features))
+    judge_clusters(study, part, cells, say)
     transform.equal_draw(part, total=settings.max_cells, random_state=provenance.stage_seed(study.seed, "draw"))
     drawn = part[part.obs[Obs.IN_FIT]].copy()
     widest = max(settings.k, int(3 * study.embed.perplexity))  # one search serves PhenoGraph and t-SNE
@@ -182,6 +182,9 @@ def cluster(study: Study, *, say: Say = _silent) -> AnnData:
     say("cluster", "", f"t-SNE: {drawn.n_obs:,} cells on the map")
     transform.merge_cells(part, drawn)
     transform.merge_cells(cells, part)
+    also_phenograph(study, cells, features, say)
+    judged = {"cluster_stability": "stability", "cluster_names": "names", "cluster_numbers": "consensus"}
+    write_tables(study, {name: cells.uns[UNS][slot] for name, slot in judged.items() if slot in cells.uns[UNS]})
     out = study.out / "cells.h5ad"
     io.write_h5ad(out, cells)
     provenance.mark_done(out, key(study, "cluster", map(provenance.sha256, files)), time.monotonic() - started)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cytof.keys import UNS, Obs
 from cytof.report._cleaning import agreement, agreement_words, limits_table
+from cytof.report._clusters import cluster_tables, cluster_words
 from cytof.report._html import Chapter, Item, figure_item, table_item
 from cytof.report._legends import steps_of
 from cytof.report._tables import line_thresholds
@@ -77,7 +78,10 @@ def chapters(
             *_table("Events in each gate, percent of parent", home.get("counts"), folded=True),
             *_table("Blanks of the CAR gate", home.get("blanks"), folded=True)]),
         Chapter("clusters", "Clusters", items=[
-            *_pick(figures, "figure4a"), *_table("Profile of the clusters", made.tables.get("profile"), folded=True)]),
+            *_pick(figures, "figure4a"),
+            *[i for title, t in cluster_tables(adata).items()
+              for i in _table(title, t, folded=not title.startswith("Names"))],
+            *_table("Profile of the clusters", made.tables.get("profile"), folded=True)], texts=cluster_words(adata)),
         Chapter("map", "Map", items=_pick(figures, "figure4b", "map_markers")),
         Chapter("tracking", "Tracking over the visits", items=[
             *_pick(figures, "figure4c"), *_table("Abundance", made.tables.get("persistence")),

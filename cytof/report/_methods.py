@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cytof.keys import UNS, Var
+from cytof.keys import UNS, Obs, Var
 from cytof.report._cleaning import cleaning_words
 from cytof.report._legends import steps_of
 
@@ -141,7 +141,9 @@ def _clusters(steps: Mapping[str, Any], home: Mapping[str, Any], cite: Any) -> s
         p = steps["flowsom"]
         grid = " x ".join(map(str, p.get("grid", [])))
         said = [f"self-organising map of {grid} nodes"] if grid else []
+        said += [f"{p['training']} training"] if "training" in p else []
         said += [f"{p['rlen']} passes over the data"] if "rlen" in p else []
+        said += ["samples weighted alike"] if p.get("fit_on") == Obs.WEIGHT else []
         method = cite("flowsom")  # before the consensus: references are numbered as they appear
         if "n_clusters" in p:
             said.append(f"{p['n_clusters']} metaclusters by consensus clustering {cite('consensus')}")

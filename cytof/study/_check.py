@@ -72,6 +72,7 @@ def check(study: Study) -> CheckResult:
     found.attempt(partial(_writable, study))
     markers = found.attempt(study.read_panel)
     template = found.attempt(lambda: study.read_gates(markers))
+    found.attempt(study.read_subsets)
     sheet = found.attempt(lambda: io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir)))
     if sheet is None:
         return found

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from cytof import panel
 from cytof.errors import ConfigError
-from cytof.panel import Panel
+from cytof.panel import Panel, Signature
 from cytof.panel.template import Template
 
 __all__ = [
@@ -78,6 +78,9 @@ class ClusterSettings(_Section):
 
     ``n_clusters``: FlowSOM metaclusters. ``k``: neighbours of PhenoGraph. ``features``: antigens instead of the default
     features. ``max_cells``: cells drawn, equally from each sample, for PhenoGraph and the map; FlowSOM takes all.
+    ``training``: of the map, ``batch`` or ``online``. ``weigh``: ``samples`` train the map with the same weight each,
+    ``cells`` do so. ``stability``: further seeds and draws FlowSOM is repeated with; 0 for none. ``also``: gates on
+    whose cells PhenoGraph is run too.
     """
 
     population: str | None = None
@@ -85,6 +88,10 @@ class ClusterSettings(_Section):
     k: Annotated[int, Field(ge=2, le=1000)] = 30
     grid: tuple[Annotated[int, Field(ge=2, le=50)], Annotated[int, Field(ge=2, le=50)]] = (10, 10)
     rlen: Annotated[int, Field(ge=1, le=1000)] = 10
+    training: Literal["batch", "online"] = "batch"
+    weigh: Literal["samples", "cells"] = "samples"
+    stability: Annotated[int, Field(ge=0, le=100)] = 5
+    also: tuple[str, ...] = ()
     features: tuple[str, ...] | None = None
     max_cells: Annotated[int, Field(ge=10)] = 20_000
 
@@ -117,7 +124,8 @@ class Study(_Section):
 
     Paths are relative to the folder of ``study.yaml``. ``panel`` and ``gates`` are names of shipped files or paths;
     without ``gates`` a shipped panel brings its own; ``gates: none`` takes every event of the files (exports that are
-    gated already). ``markers``: those that every sample has (``common``) or ``all``, NaN where a sample lacks one.
+    gated already). ``subsets``: signatures that name clusters, found like ``gates``. ``markers``: those that every
+    sample has (``common``) or ``all``, NaN where a sample lacks one.
 
     Examples
     --------
@@ -129,6 +137,7 @@ class Study(_Section):
     name: str = "Study"
     panel: str | None = None
     gates: str | None = None
+    subsets: str | None = None
     samples: str = "samples.csv"
     data_dir: str = "."
     results: str = "results"
@@ -164,6 +173,13 @@ class Study(_Section):
         if self.gates is None and self.panel in panel.names(".gates.yaml"):
             name = self.panel
         return panel.load_gates(name, markers) if name else None
+
+    def read_subsets(self) -> tuple[Signature, ...]:
+        """Return the signatures of subsets: those named, else the shipped panel's own, else none."""
+        name = self._named(self.subsets)
+        if self.subsets is None and self.panel in panel.names(".subsets.csv"):
+            name = self.panel
+        return panel.load_subsets(name) if name else ()
 
     def clean_inputs(self) -> list[Path]:
         """Return the files that the ``clean`` settings name, each of which is there.

@@ -141,3 +141,12 @@ def test_sub_clusters_bear_their_lineage(tmp_path) -> None:
         cluster.subcluster(adata, "9")
     adata.write_h5ad(tmp_path / "cells.h5ad")
     assert anndata.read_h5ad(tmp_path / "cells.h5ad").obs[key].tolist() == adata.obs[key].tolist()
+
+
+def test_the_subset_gate_goes_in_front_of_the_name() -> None:
+    adata, truth = t_cells()
+    adata.obs["kind"] = truth.astype(str)
+    adata.obs["subset"] = pd.Categorical(np.where(truth == 3, "CD8", "CD4"))
+    adata.obs.loc[adata.obs_names[truth == 0], "subset"] = np.resize(["CD4", "CD8"], (truth == 0).sum())
+    names = cluster.name(adata, panel.load_subsets("car_t_41"), key="kind").set_index("cluster")["name"]
+    assert names.to_dict() == {"0": "Naive", "1": "CD4 TCM", "2": "CD4 TEM", "3": "CD8 TEMRA"}
