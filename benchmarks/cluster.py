@@ -1,23 +1,19 @@
-"""Speed of ``cluster.flowsom``, ``cluster.phenograph`` and ``embed.tsne`` against the public packages in the same run.
+"""Speed of ``cluster.phenograph`` and ``embed.tsne`` against the public packages in the same run.
 
-    python benchmarks/cluster.py [--cells 10000] [--som-cells 265627] [--map-cells 6000] [--repeats 3]
+    python benchmarks/cluster.py [--cells 10000] [--map-cells 6000] [--repeats 3]
 
-Claims, also on a machine busy with other work: FlowSOM at 265,627 x 32 at least 5 x faster than ``flowsom`` (its
-default, an online map) and 3 x faster than with its ``BatchFlowSOMEstimator``; PhenoGraph (k 30) at 10,000 x 32 at
-least 3 x faster than ``phenograph`` at a modularity at least as great less 0.0005, both by one own weighted formula on
-one graph; t-SNE at least 2 x faster than openTSNE called plainly, at a divergence within 1 %.
+Claims, also on a machine busy with other work: PhenoGraph (k 30) at 10,000 x 32 at least 3 x faster than
+``phenograph`` at a modularity at least as great less 0.0005, both by one own weighted formula on one graph; t-SNE at
+least 2 x faster than openTSNE called plainly, at a divergence within 1 %.
 
 Every run is a process of its own, runs of the packages alternate, seconds are medians without imports; ``process`` is
-the whole process, ``first`` the whole first process ever, with an empty numba cache. ``flowsom`` (0.2.2) is not a
-dependency of this package: the user of this benchmark installs it (``pip install flowsom``); without it its lines are
-left out.
+the whole process, ``first`` the whole first process ever, with an empty numba cache. FlowSOM: benchmarks/flowsom.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import io
 import json
 import os
@@ -31,11 +27,10 @@ import time
 import numpy as np
 
 CASES = {
-    "FlowSOM": ("cytof.flowsom", "flowsom", "flowsom.batch"),
     "PhenoGraph": ("cytof.phenograph", "phenograph"),
     "t-SNE": ("cytof.tsne", "openTSNE"),
 }
-CLAIMS = {"flowsom": 5, "flowsom.batch": 3, "phenograph": 3, "openTSNE": 2}
+CLAIMS = {"phenograph": 3, "openTSNE": 2}
 
 
 def cells(n: int, d: int = 32) -> np.ndarray:
@@ -63,14 +58,12 @@ def run(name: str, n: int) -> dict[str, float]:
 
         from cytof import cluster, embed
 
-        verb = {"cytof.flowsom": cluster.flowsom, "cytof.phenograph": cluster.phenograph, "cytof.tsne": embed.tsne}[
-            name
-        ]
+        verb = {"cytof.phenograph": cluster.phenograph, "cytof.tsne": embed.tsne}[name]
         adata = table(X)
         if name == "cytof.tsne":
             import openTSNE  # noqa: F401
         start = time.perf_counter()
-        verb(adata, **({"n_clusters": 20} if name == "cytof.flowsom" else {}))
+        verb(adata)
         result["seconds"] = time.perf_counter() - start
         if name == "cytof.phenograph":
             result |= {key: adata.uns["cytof"]["phenograph"][key] for key in ("modularity", "n_clusters")}
@@ -89,7 +82,7 @@ def theirs(name: str, X: np.ndarray) -> dict[str, float]:
         start = time.perf_counter()
         result["divergence"] = TSNE(perplexity=30, n_jobs=2, random_state=0).fit(X).kl_divergence
         result["seconds"] = time.perf_counter() - start
-    elif name == "phenograph":
+    else:
         import phenograph
 
         from cytof._neighbors._exact import exact_knn
@@ -101,13 +94,6 @@ def theirs(name: str, X: np.ndarray) -> dict[str, float]:
         result["seconds"] = time.perf_counter() - start
         graph = jaccard_graph(exact_knn(X, 30)[0])
         result |= {"modularity": modularity(graph, labels), "n_clusters": len(set(labels))}
-    else:
-        import flowsom
-
-        model = {"model": flowsom.models.BatchFlowSOMEstimator} if name == "flowsom.batch" else {}
-        start = time.perf_counter()
-        flowsom.FlowSOM(table(X), n_clusters=20, xdim=10, ydim=10, seed=0, **model)
-        result["seconds"] = time.perf_counter() - start
     return result
 
 
@@ -133,9 +119,7 @@ def child(name: str, n: int) -> None:
 
 
 def compare(title: str, n: int, repeats: int) -> bool:
-    names = [
-        name for name in CASES[title] if "flowsom" not in name.split(".")[0] or importlib.util.find_spec("flowsom")
-    ]
+    names = CASES[title]
     with tempfile.TemporaryDirectory() as cache:
         first = process(names[0], n, cache)["process"]
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
@@ -165,7 +149,6 @@ def compare(title: str, n: int, repeats: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=10_000, help="cells of PhenoGraph")
-    parser.add_argument("--som-cells", type=int, default=265_627)
     parser.add_argument("--map-cells", type=int, default=6_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--run", help=argparse.SUPPRESS)
@@ -173,7 +156,7 @@ def main() -> int:
     if asked.run:
         child(asked.run, asked.cells)
         return 0
-    sizes = {"FlowSOM": asked.som_cells, "PhenoGraph": asked.cells, "t-SNE": asked.map_cells}
+    sizes = {"PhenoGraph": asked.cells, "t-SNE": asked.map_cells}
     held = [compare(title, n, asked.repeats) for title, n in sizes.items()]  # all of them, whatever the first says
     return 0 if all(held) else 1
 
