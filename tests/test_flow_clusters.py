@@ -45,7 +45,7 @@ def said() -> tuple[list[str], object]:
 
 
 def test_samples_weigh_alike_and_clusters_are_rated_and_named() -> None:
-    study = Study(folder=Path("."), panel="car_t_41", cluster={"n_clusters": 3, "stability": 1})
+    study = Study(folder=Path(), panel="car_t_41", cluster={"n_clusters": 3, "stability": 1})
     cells = kept_cells()
     part = population(study, cells)
     features = transform.features(part, None)
@@ -56,7 +56,7 @@ def test_samples_weigh_alike_and_clusters_are_rated_and_named() -> None:
     judge_clusters(study, part, cells, say)
     assert lines[0] == "stability: 3 of 3 clusters stable"
     assert set(part.uns["cytof"]["names"]["name"]) == {"CD4 TSCM", "CD8 TEM", "CD4 TCM"}
-    alone = Study(folder=Path("."), cluster={"n_clusters": 3, "weigh": "cells", "training": "online"}, subsets="none")
+    alone = Study(folder=Path(), cluster={"n_clusters": 3, "weigh": "cells", "training": "online"}, subsets="none")
     other = population(alone, cells)
     run_flowsom(alone, other, features)
     steps = other.uns["cytof"]["steps"].set_index("step")["params"]
@@ -65,7 +65,7 @@ def test_samples_weigh_alike_and_clusters_are_rated_and_named() -> None:
 
 
 def test_phenograph_of_a_further_population() -> None:
-    study = Study(folder=Path("."), cluster={"also": ["CD3+"], "max_cells": 800, "k": 40})
+    study = Study(folder=Path(), cluster={"also": ["CD3+"], "max_cells": 800, "k": 40})
     cells = kept_cells()
     lines, say = said()
     also_phenograph(study, cells, list(MARKERS), say)
@@ -77,7 +77,7 @@ def test_phenograph_of_a_further_population() -> None:
 
 
 def test_signatures_without_their_markers_leave_numbers() -> None:
-    study = Study(folder=Path("."), panel="car_t_41", cluster={"n_clusters": 2, "stability": 0})
+    study = Study(folder=Path(), panel="car_t_41", cluster={"n_clusters": 2, "stability": 0})
     cells = kept_cells()[:, ["CD95"]].copy()
     part = population(study, cells)
     run_flowsom(study, part, ["CD95"])
