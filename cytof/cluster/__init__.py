@@ -12,9 +12,10 @@ from cytof.cluster._signs import marker_thresholds, score_cells
 from cytof.cluster._som import Training, som
 from cytof.cluster._stability import stability
 from cytof.cluster._subcluster import subcluster
+from cytof.cluster._tree import tree
 
 __all__ = [
     "Model", "Training", "at", "crosstab", "flowsom", "load_model", "map_array", "map_new", "marker_thresholds",
     "merge", "model", "name", "phenograph", "save_model", "score_cells", "signature_scores", "som", "stability",
-    "subcluster",
+    "subcluster", "tree",
 ]  # fmt: skip

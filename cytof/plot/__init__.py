@@ -14,6 +14,7 @@ from cytof.plot._map import key, map, maps
 from cytof.plot._patients import flow, states, swimmer
 from cytof.plot._persistence import persistence
 from cytof.plot._style import DOUBLE, SINGLE, TEXT, brief, colors, in_order, millimetres, style
+from cytof.plot._tree import tree
 from cytof.plot._violins import violins
 from cytof.plot._waterfall import waterfall
 
@@ -44,6 +45,7 @@ __all__ = [
     "style",
     "swimmer",
     "thresholds",
+    "tree",
     "violins",
     "waterfall",
 ]

@@ -149,3 +149,19 @@ def test_edge_cells_map_or_are_refused() -> None:
     hole.X[1, 4] = np.nan
     with pytest.raises(InputError, match="M4 in 1 cells"):
         cluster.map_new(hole, made)
+
+
+def test_tree_as_it_is_drawn() -> None:
+    """Every edge of the spanning tree is there once, the node with most cells is the root, clusters are the cells'."""
+    adata, _ = clustered()
+    nodes = cluster.tree(adata)
+    hanging = nodes[nodes["parent"] >= 0]
+    pairs = {tuple(sorted(p)) for p in zip(hanging["node"], hanging["parent"], strict=True)}
+    edges = adata.uns["cytof"]["som_tree"]
+    assert pairs == set(zip(edges["source"], edges["target"], strict=True))
+    assert nodes.loc[nodes["parent"] == -1, "n"].item() == nodes["n"].max()
+    of_cells = nodes["cluster"].to_numpy()[adata.obs["flowsom_node"]]
+    assert of_cells.tolist() == adata.obs["flowsom"].astype(str).tolist()
+    places = nodes[["x", "y"]].to_numpy()
+    assert np.isfinite(places).all()
+    assert len(np.unique(places.round(6), axis=0)) == len(nodes)

@@ -348,3 +348,25 @@ def test_names_are_text_and_no_formulas() -> None:
     ax.figure.draw_without_rendering()
     assert ticks(ax) == ["$x^2$ \\frac"]
     assert not ax.get_xticklabels()[0].get_parse_math()
+
+
+def test_tree_draws_every_edge_and_node_by_its_cells() -> None:
+    table = pd.DataFrame(
+        {
+            "node": [0, 1, 2],
+            "parent": [-1, 0, 1],
+            "x": [0.0, 1.0, 2.0],
+            "y": [0.0, 0.5, 0.0],
+            "n": [50, 25, 0],
+            "cluster": ["2", "1", "1"],
+        }
+    )
+    ax = plot.tree(table)
+    edges, ones, twos = ax.collections
+    assert [s.tolist() for s in edges.get_segments()] == [[[1, 0.5], [0, 0]], [[2, 0], [1, 0.5]]]
+    assert ones.get_offsets().tolist() == [[1, 0.5], [2, 0]]
+    assert ones.get_sizes()[0] == pytest.approx(twos.get_sizes()[0] / 2)
+    assert 0 < ones.get_sizes()[1] < 5
+    assert to_hex(twos.get_facecolor()[0]) == plot.colors(["1", "2"])["2"]
+    with pytest.raises(UsageError, match="column `parent` missing"):
+        plot.tree(table.drop(columns="parent"))
