@@ -109,6 +109,24 @@ def test_a_file_that_is_not_fcs(study_copy: Path) -> None:
     assert fails(3, "inspect", study_copy / "fcs" / "synthetic_5yr.fcs")[0].startswith("error: ")
 
 
+def test_gate_with_another_template(study_copy: Path) -> None:
+    """A file, whatever the study names; what is no template is told before any file is read."""
+    from cytof import panel
+
+    lines = fails(2, "gate", study_copy, "--template", "car_t_14")
+    assert "car_t_14" in lines[0]
+    assert "car_t_41" in lines[0]
+    assert "gates come from one of them" in fails(2, "gate", study_copy, "--template", "car_t_41", "--import", "x")[0]
+    other = study_copy / "other.gates.yaml"
+    other.write_text(panel.load_gates("car_t_41").text.replace("- pop: CD45+", "- pop: leukocytes").replace(
+        "parent: CD45+", "parent: leukocytes"))  # fmt: skip
+    done = cytof("gate", study_copy, "--template", other)
+    assert done.returncode == 0, done.stderr
+    gates = pd.read_csv(study_copy / "results" / "tables" / "counts.csv").gate
+    assert gates.str.contains("/leukocytes/").any()
+    assert not gates.str.contains("CD45+", regex=False).any()
+
+
 def test_empty_gate(study_copy: Path) -> None:
     """No event is a T cell: nothing can be clustered, and the line says where the cells were lost."""
     for file in (study_copy / "fcs").glob("*.fcs"):

@@ -15,6 +15,10 @@ __all__ = ["cluster", "compare", "gate", "report", "run", "track"]
 @app.command()
 def gate(
     study_path: StudyPath,
+    template: Annotated[
+        str | None,
+        typer.Option("--template", metavar="FILE", help="Gate with this template, or shipped one, not the study's."),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option("--import", metavar="FILE", help="Take the gates of a Gating-ML, Cytobank or FlowJo (.wsp) file."),
@@ -30,8 +34,13 @@ def gate(
     loaded = read_study(study_path)
     if source is None and (car or keep):
         raise UsageError("--car and --keep go with --import", hint="without it, set `gate.keep` in study.yaml")
+    if source is not None and template is not None:
+        raise UsageError("--template and --import together", hint="gates come from one of them")
     if source is not None:
         loaded = loaded.model_copy(update={"gates": "none"})
+    if template is not None:
+        found = str(Path(template).resolve()) if Path(template).is_file() else template
+        loaded = loaded.model_copy(update={"gates": found})
     refuse_faults(loaded)
     with progress() as say:
         if source is not None:

@@ -24,7 +24,7 @@ from cytof.events import Events
 from cytof.gate._blank import choose_blank
 from cytof.gate._control import control_threshold
 from cytof.gate._mixture import mixture
-from cytof.gate._placed import BOUNDS, Placed, settle, threshold
+from cytof.gate._placed import BOUNDS, MIN_EVENTS, Placed, settle, threshold
 from cytof.gate._sample import Sample, check_scales, groups, taken
 from cytof.gate._tree import boolean_region, within
 from cytof.keys import Tables
@@ -106,10 +106,11 @@ def _walked(template: Template, samples: list[Sample], random_state: int) -> lis
         ellipse = _flowclust(gate, samples) if gate.method == "flowclust" else {}
         for sample in samples:
             name = sample.name
-            region = ellipse.get(name) or _region(gate, sample, {d: p[name] for d, p in placed.items()})
+            cloud = ellipse.get(name)
+            region = cloud[0] if cloud else _region(gate, sample, {d: p[name] for d, p in placed.items()})
             sample.regions[gate.path] = region
             sample.masks[gate.path] = within(gate, region, sample.column, sample.flags, sample.masks)
-            rows.extend(_rows(gate, sample, region, {d: p[name] for d, p in placed.items()}))
+            rows.extend(_rows(gate, sample, region, {d: p[name] for d, p in placed.items()}, cloud))
         _log.debug("placed %s", gate.path)
     return rows
 
@@ -173,31 +174,51 @@ def _region(gate: Gate, sample: Sample, placed: Mapping[str, Placed]) -> Region:
     return Rectangle(dims, low, high)
 
 
-def _flowclust(gate: Gate, samples: list[Sample]) -> dict[str, Region]:
-    """Return sample -> ellipse around the component nearest ``target`` (default: the heaviest) of a normal mixture."""
-    source = gate.args.get("place_on", gate.parent)
-    level = -2.0 * math.log(1.0 - gate.args.get("level", 0.95))  # chi-squared with two degrees of freedom
-    found: dict[str, Region] = {}
-    for members in groups(gate, samples).values():
-        points = np.concatenate([np.stack([s.values(d, s.mask(source)) for d in gate.dims], axis=1) for s in members])
-        if len(points) < gate.args.get("min_events", 200):
-            names = ", ".join(s.name for s in members)
-            raise GateError(
-                f"gate `{gate.pop}`: flowclust has {len(points)} events in {source.rsplit('/', 1)[-1]} of {names}",
-                hint="use `collapse: pooled`, or `polygon`",
-            )
-        fit = mixture(points, int(gate.args.get("K", 2)))
-        target = gate.args.get("target")
-        away = -fit.weights if target is None else ((fit.means - np.asarray(target)) ** 2).sum(axis=1)
-        j = int(np.argmin(away))
+def _flowclust(gate: Gate, samples: list[Sample]) -> dict[str, tuple[Ellipse, int, str]]:
+    """Return sample -> ellipse around one cloud of a normal mixture, the events it was fitted to, and the flag.
+
+    The cloud is the one nearest ``target``, or the heaviest. A group with too few events takes the ellipse of all
+    samples together.
+    """
+    parts = {key: _points(gate, members) for key, members in groups(gate, samples).items()}
+    least = gate.args.get("min_events", MIN_EVENTS)
+    every = np.concatenate(list(parts.values()))
+    if len(every) < least:
+        source = str(gate.args.get("place_on", gate.parent)).rsplit("/", 1)[-1]
+        raise GateError(
+            f"gate `{gate.pop}`: flowclust has {len(every)} events in {source} of all samples, needs {least}",
+            hint="place it on a gate with more events (`place_on`), or draw a `polygon`",
+        )
+    pooled = _ellipse(gate, every) if any(len(p) < least for p in parts.values()) else None
+    found = {}
+    for key, members in groups(gate, samples).items():
+        n = len(parts[key])
+        mean, covariance, level = pooled if pooled is not None and n < least else _ellipse(gate, parts[key])
         for s in members:
             dims = tuple(s.dims[d] for d in gate.dims)
-            rows = tuple(tuple(map(float, row)) for row in fit.covariances[j])
-            found[s.name] = Ellipse(dims, tuple(map(float, fit.means[j])), rows, float(level))
+            found[s.name] = Ellipse(dims, mean, covariance, level), n, "few events" if n < least else "ok"
     return found
 
 
-def _rows(gate: Gate, sample: Sample, region: Region, placed: Mapping[str, Placed]) -> list[dict[str, Any]]:
+def _points(gate: Gate, members: list[Sample]) -> NDArray[np.float32]:
+    source = gate.args.get("place_on", gate.parent)
+    return np.concatenate([np.stack([s.values(d, s.mask(source)) for d in gate.dims], axis=1) for s in members])
+
+
+def _ellipse(gate: Gate, points: NDArray[np.float32]) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...], float]:
+    """Return mean, covariance and squared distance of the cloud that the gate asks for."""
+    fit = mixture(points, int(gate.args.get("K", 2)))
+    target = gate.args.get("target")
+    away = -fit.weights if target is None else ((fit.means - np.asarray(target)) ** 2).sum(axis=1)
+    j = int(np.argmin(away))
+    level = -2.0 * math.log(1.0 - gate.args.get("level", 0.95))  # chi-squared with two degrees of freedom
+    rows = tuple(tuple(map(float, row)) for row in fit.covariances[j])
+    return tuple(map(float, fit.means[j])), rows, float(level)
+
+
+def _rows(
+    gate: Gate, sample: Sample, region: Region, placed: Mapping[str, Placed], cloud: tuple[Ellipse, int, str] | None
+) -> list[dict[str, Any]]:
     shared = {"sample_id": sample.name, "gate": gate.path, "method": gate.method, "region": to_json(region)}
     if placed:
         return [
@@ -205,7 +226,7 @@ def _rows(gate: Gate, sample: Sample, region: Region, placed: Mapping[str, Place
              "depth": p.depth, "n": p.n, "flag": p.flag, "blank": p.blank}
             for d, p in placed.items()
         ]  # fmt: skip
-    n = int(sample.mask(gate.parent).sum())
+    n, flag = (cloud[1], cloud[2]) if cloud else (int(sample.mask(gate.parent).sum()), "ok")
     channel = " x ".join(sample.dims[d].channel for d in gate.dims)
     nothing = dict.fromkeys(("value", "low", "high", "depth"), float("nan"))
-    return [{**shared, "channel": channel, **nothing, "n": n, "flag": "ok", "blank": ""}]
+    return [{**shared, "channel": channel, **nothing, "n": n, "flag": flag, "blank": ""}]

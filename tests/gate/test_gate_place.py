@@ -259,7 +259,11 @@ def test_flowclust_draws_the_ellipse_of_the_cloud_that_was_asked_for() -> None:
     got = gate.apply(e, t, table).mask("P")
     assert got[6_000:].mean() == pytest.approx(0.95, abs=0.02)
     assert got[:6_000].mean() < 0.001
-    with pytest.raises(GateError, match=r"flowclust has 100 events in root of s1; use `collapse: pooled`"):
+    few = e.take(np.arange(6_950, 7_000)).replace(sample_id="few")
+    both = gate.place(t, [e, few])
+    assert both.flag.tolist() == ["ok", "few events"]
+    assert from_json(both.region[1]).mean == pytest.approx((4.5, 5), abs=0.05), "that of all samples together"
+    with pytest.raises(GateError, match=r"flowclust has 100 events in root of all samples, needs 200; place it on"):
         gate.place(t, [e.take(np.arange(100))])
 
 
