@@ -18,7 +18,6 @@ from cytof import gate as gating
 from cytof import pipeline
 from cytof.app._handles import handles, moved
 from cytof.app._log import ReviewLog
-from cytof.app._unusual import unusual
 from cytof.errors import ConfigError, CytofError, InputError
 from cytof.gate import Gating, Override
 from cytof.keys import Obs
@@ -79,7 +78,7 @@ class Desk:
         self.thresholds = pd.read_csv(file, dtype={"sample_id": str})
         self.counts = pd.read_csv(study.out / "tables" / "counts.csv", dtype={"sample_id": str})
         self.log = ReviewLog.open(study.path("review.jsonl"))
-        self.order = unusual(self.thresholds, self.counts, template, self.sheet[Obs.SAMPLE])
+        self.order = gating.unusual(self.thresholds, self.counts, template.paths, self.sheet[Obs.SAMPLE])
         self._open = {} if opened is None else opened
         self._views: pd.DataFrame | None = None
         self.trial: _Trial | None = None
@@ -286,7 +285,11 @@ class Desk:
     def most_unusual_at(self, path: str) -> list[str]:
         """Return all samples, the one in which this gate is most unusual first."""
         thresholds, counts = (t[t["gate"] == path] for t in (self.thresholds, self.counts))
-        return unusual(thresholds, counts, self.template, self.sheet[Obs.SAMPLE])["sample_id"].astype(str).tolist()
+        return (
+            gating.unusual(thresholds, counts, self.template.paths, self.sheet[Obs.SAMPLE])["sample_id"]
+            .astype(str)
+            .tolist()
+        )
 
     def view(self, sample: str) -> pd.DataFrame | None:
         """Return the binned events of the gate's parent in a sample, as the gate stage left them, or None."""

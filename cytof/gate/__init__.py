@@ -13,6 +13,7 @@ from cytof.gate._imported import apply_imported
 from cytof.gate._override_file import add_override, read_overrides
 from cytof.gate._overrides import Override, overridden, override_of
 from cytof.gate._place import place
+from cytof.gate._unusual import unusual
 
 __all__ = [
     "Gating",
@@ -28,4 +29,5 @@ __all__ = [
     "override_of",
     "place",
     "read_overrides",
+    "unusual",
 ]

@@ -79,7 +79,8 @@ def biaxial(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     table
         One sample and gate: columns ``x_low x_high y_low y_high n``, a row each bin that holds events (bins of equal
         size); optional, constant over the rows: ``x_name y_name region`` (JSON of a rectangle, polygon or ellipse on
-        the same scale, or a list of them; ``label`` in it is written into its corner), ``fraction``, ``title``.
+        the same scale, or a list of them; ``label`` in it is written into its corner), ``low high`` (interval of the
+        threshold of a gate on one channel), ``fraction``, ``n_parent``, ``title``.
     ax
         Axes to draw in; a new figure of 89 mm when None.
 
@@ -110,6 +111,9 @@ def biaxial(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         image = np.ma.masked_equal(grid, 0)
         extent = (x0, x0 + x * grid.shape[1], y0, y0 + y * grid.shape[0])
         ax.imshow(np.ma.log10(image), origin="lower", extent=extent, aspect="auto", cmap="viridis")
+        low, high = float(said.get("low", np.nan)), float(said.get("high", np.nan))
+        if np.isfinite(low) and np.isfinite(high) and high > low:
+            ax.axvspan(low, high, color=_LINE, alpha=0.25, linewidth=0)
         for line in _outlines(str(said.get("region", "") or ""), extent):
             ax.plot(*line, color=_LINE, linewidth=0.8)
         _labels(ax, str(said.get("region", "") or ""), extent)
@@ -136,7 +140,7 @@ def _raster(table: pd.DataFrame) -> tuple[float, float, float, float, Any]:
 
 
 def _outlines(region: str, extent: tuple[float, float, float, float]) -> list[tuple[Any, Any]]:
-    """Return the closed lines of a region given as JSON; infinite bounds end at the edge of the plot."""
+    """Return the closed lines of a region given as JSON; open sides lie far beyond the edge of the plot."""
     data = json.loads(region) if region else []
     data = [data] if isinstance(data, dict) else data
     return [line for one in data if (line := _outline(one, extent)) is not None]
@@ -154,8 +158,9 @@ def _outline(data: dict[str, Any], extent: tuple[float, float, float, float]) ->
         ring = np.asarray(data["mean"]) + np.stack([np.cos(turn), np.sin(turn)], axis=1) @ root.T
         return ring[:, 0], ring[:, 1]
     if data.get("kind") == "rectangle" and len(data["low"]) == 2:
-        low = np.maximum(np.asarray(data["low"], float), [extent[0], extent[2]])
-        high = np.minimum(np.asarray(data["high"], float), [extent[1], extent[3]])
+        far = 10 * max(extent[1] - extent[0], extent[3] - extent[2])
+        low = np.maximum(np.asarray(data["low"], float), [extent[0] - far, extent[2] - far])
+        high = np.minimum(np.asarray(data["high"], float), [extent[1] + far, extent[3] + far])
         return np.take([low[0], high[0]], [0, 1, 1, 0, 0]), np.take([low[1], high[1]], [0, 0, 1, 1, 0])
     return None
 
@@ -169,9 +174,15 @@ def _labels(ax: Axes, region: str, extent: tuple[float, float, float, float]) ->
             continue
         right = (max(line[0]) + min(line[0])) / 2 > (extent[0] + extent[1]) / 2
         top = (max(line[1]) + min(line[1])) / 2 > (extent[2] + extent[3]) / 2
-        ax.text(0.98 if right else 0.02, 0.98 if top else 0.02, one["label"], transform=ax.transAxes,
-                fontsize=TEXT, ha="right" if right else "left", va="top" if top else "bottom",
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6})  # fmt: skip
+        ax.text(0.98 if right else 0.02, 0.98 if top else 0.02, one["label"], transform=ax.transAxes, fontsize=TEXT,
+                ha="right" if right else "left", va="top" if top else "bottom", path_effects=_halo())  # fmt: skip
+
+
+def _halo() -> list[Any]:
+    """Return a white edge around letters, so that they are read on the density and cover little of it."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=1.6, foreground="white")]
 
 
 def _constants(table: pd.DataFrame) -> dict[str, Any]:
@@ -182,9 +193,11 @@ def _constants(table: pd.DataFrame) -> dict[str, Any]:
 def _say(ax: Axes, said: dict[str, Any]) -> None:
     fraction = said.get("fraction")
     if isinstance(fraction, float) and fraction == fraction:
-        ax.text(0.98, 0.97, f"{fraction * 100:.{1 if fraction >= 0.01 else 2}f} %", ha="right", va="top",
-                transform=ax.transAxes, fontsize=TEXT + 1, bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0,
-                                                                 "pad": 1.0})  # fmt: skip
+        share, n_parent = f"{fraction * 100:.{1 if fraction >= 0.01 else 2}f} %", float(said.get("n_parent", "nan"))
+        told = f"{round(fraction * n_parent):,} ({share})" if n_parent == n_parent else share
+        right = said.get("side", "above") != "below"  # on the gate's side
+        ax.text(0.98 if right else 0.02, 1.0, told, ha="right" if right else "left", va="top", transform=ax.transAxes,
+                fontsize=TEXT, path_effects=_halo())  # fmt: skip
     ax.set_title(str(said.get("title", "")), fontsize=TEXT)
     ax.set_xlabel(str(said.get("x_name", "")), fontsize=TEXT)
 

@@ -12,7 +12,7 @@ from cytof import plot
 from cytof.io import write_table
 from cytof.provenance import atomic
 from cytof.report import _panels
-from cytof.report._gates import gate_page, page_height
+from cytof.report._gates import by_unusual, gate_multiples, gate_page, multiples_height, page_height
 from cytof.report._legends import legend
 from cytof.report._sheet import save, sheet
 from cytof.report._tables import Settings, StudyTables, line_thresholds, study_tables
@@ -49,6 +49,7 @@ _TITLES = {
     "E": "CAR T against host T cells at the last visit",
 }
 _PAGES = 12  # gate pages of at most so many samples
+_MULTIPLES, _MOST = 6, 40  # pages of one gate, and samples on one
 _NEEDS = {
     "A": ("profile",),
     "B": ("map", "profile"),
@@ -245,10 +246,34 @@ def gate_pages(views: pd.DataFrame, out: str | Path, samples: Sequence[str] | No
         files.append(Path(out) / f"{name}.csv")
         write_table(files[-1], here)
         said = (
-            "Parent population of each gate on the gate's channels (arcsinh scale): blue, events inside; line, "
-            "threshold with its interval; percent of the parent. Two channels: log density and outlines."
+            "Parent population of each gate, log density on two channels (arcsinh scale): the gate's, and of a gate on "
+            "one channel that of the next gate; outline, the gate; band, interval of its threshold; events inside and "
+            "percent of the parent."
         )
         drawn.append(Drawn(name, f"Gates of {sample}", said, tuple(files)))
+    return drawn + _multiples(views, Path(out))
+
+
+def _multiples(views: pd.DataFrame, out: Path) -> list[Drawn]:
+    """Draw one gate of all samples on a page: the last gate on one channel, and every gate with a flag."""
+    if views["sample_id"].nunique() < 2:
+        return []
+    first = views.drop_duplicates(["sample_id", "gate"])
+    single = first[first["value"].notna()]
+    flagged = single.loc[~single["flag"].fillna("").isin(["", "ok"]), "gate"]
+    chosen = dict.fromkeys([*single["gate"].tail(1), *flagged.drop_duplicates()])
+    drawn: list[Drawn] = []
+    for gate in list(chosen)[:_MULTIPLES]:
+        here = views[views["gate"] == gate]
+        keep = by_unusual(here)["sample_id"].head(_MOST)
+        here = here[here["sample_id"].astype(str).isin(keep)]
+        own = str(gate).rsplit("/", 1)[-1]
+        name = "gate_" + own.replace("+", "pos").replace("-", "neg").replace(" ", "_")
+        name += f"_{sum(d.name.startswith(name) for d in drawn) + 1}" if any(d.name == name for d in drawn) else ""
+        fill = partial(gate_multiples, views=here)
+        files = save(sheet(plot.DOUBLE, multiples_height(here), fill, layout=None), out / name, formats=("png",))
+        said = f"{own} in {here['sample_id'].nunique()} samples on the same axes, the most unusual first."
+        drawn.append(Drawn(name, f"{own} in all samples", said, tuple(files)))
     return drawn
 
 

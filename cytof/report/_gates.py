@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cytof import plot
+from cytof.gate import unusual
 from cytof.region import Rectangle, to_json
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
     from cytof.gate import Gating
 
-__all__ = ["VIEWS", "gate_page", "gate_views", "page_height"]
+__all__ = ["VIEWS", "by_unusual", "gate_multiples", "gate_page", "gate_views", "multiples_height", "page_height"]
 
 VIEWS = (
     "sample_id", "gate", "parent", "x_name", "y_name", "x_low", "x_high", "y_low", "y_high", "n", "n_parent", "value",
-    "low", "high", "side", "fraction", "region",
+    "low", "high", "side", "fraction", "region", "flag",
 )  # fmt: skip
 """Columns of :func:`gate_views`; a row a bin that holds events. From ``n_parent`` on, the first row counts."""
 
@@ -42,13 +43,14 @@ def gate_views(gating: Gating, *, bins: int = 80, bins_2d: int = 48) -> pd.DataF
     gating
         One sample with all its events (before ``keep``).
     bins
-        Bins of a gate on one channel.
+        Bins of a gate on one channel, where there is no second to set it against.
     bins_2d
         Bins of each of two channels.
 
     Returns
     -------
-    DataFrame with columns :data:`VIEWS`, bounds on the scale of the gate (arcsinh for masses). Gates on the same two
+    DataFrame with columns :data:`VIEWS`, bounds on the scale of the gate (arcsinh for masses). A gate on one channel
+    is set against the channel of the next gate below it, of the last above it otherwise. Gates on the same two
     channels of one parent (quadrants) share a view. Boolean gates, and imported gates on
     logicle and the like, have none.
 
@@ -71,7 +73,7 @@ def gate_views(gating: Gating, *, bins: int = 80, bins_2d: int = 48) -> pd.DataF
     tables = []
     for parent, paths in _panels(gating).items():
         inside = np.ones(len(gating.events), bool) if parent[0] == "root" else gating.masks[parent[0]].to_numpy(bool)
-        tables.append(_view(gating, parent[0], paths, inside, bins if len(paths[0][1].dims) == 1 else bins_2d))
+        tables.append(_view(gating, parent[0], paths, inside, (bins, bins_2d)))
     if not tables:
         return pd.DataFrame(columns=list(VIEWS))
     return pd.concat(tables, ignore_index=True)[list(VIEWS)]
@@ -89,22 +91,41 @@ def _panels(gating: Gating) -> dict[tuple[str, ...], list[tuple[str, Any]]]:
     return found
 
 
+def _partner(gating: Gating, path: str, channel: str) -> list[Any]:
+    """Return the dimension that a gate on one channel is set against: of a gate below it, else of one above it."""
+    below = [p for p in gating.masks.columns if p.startswith(f"{path}/")]
+    above, here = [], gating.parents.get(path, "root")
+    while here in gating.parents:
+        above.append(here)
+        here = gating.parents[here]
+    for other in (*below, *above):
+        for dim in getattr(gating.regions.get(other), "dims", ()):
+            if dim.channel != channel and dim.scale is None:
+                return [dim]
+    return []
+
+
 def _view(
-    gating: Gating, parent: str, paths: Sequence[tuple[str, Any]], inside: NDArray[np.bool_], bins: int
+    gating: Gating, parent: str, paths: Sequence[tuple[str, Any]], inside: NDArray[np.bool_], bins: tuple[int, int]
 ) -> pd.DataFrame:
     path, region = paths[0]
-    n_parent = int(inside.sum())
-    scaled = [_scaled(gating, d, inside) for d in region.dims]
-    edges = [_edges(x, bins, _bounds(paths, i)) for i, x in enumerate(scaled)]
+    n_parent, single = int(inside.sum()), len(region.dims) == 1
+    dims = [*region.dims, *(_partner(gating, path, region.dims[0].channel) if single else ())]
+    scaled = [_scaled(gating, d, inside) for d in dims]
+    bounds = [_bounds(paths, i) if i < len(region.dims) else [] for i in range(len(dims))]
+    edges = [_edges(x, bins[len(dims) - 1], b) for x, b in zip(scaled, bounds, strict=True)]
     clipped = [np.clip(x, e[0], e[-1]) for x, e in zip(scaled, edges, strict=True)]
     table = _histogram(clipped, edges)
-    names = [_antigen(gating, d.channel) for d in region.dims]
+    names = [_antigen(gating, d.channel) for d in dims]
     inside_gate = {p: int((gating.masks[p].to_numpy(bool) & inside).sum()) for p, _ in paths}
     table = table.assign(sample_id=gating.events.sample_id, gate=path, parent=parent, x_name=names[0])
     table["y_name"] = names[1] if len(names) == 2 else ""
-    said: dict[str, Any] = {"n_parent": n_parent}
-    if len(region.dims) == 1:
+    said: dict[str, Any] = {"n_parent": n_parent, "flag": _flag(gating, path)}
+    if single:
         said |= _threshold(gating, path, region) | {"fraction": inside_gate[path] / max(n_parent, 1)}
+        if len(dims) == 2 and isinstance(region, Rectangle):
+            box = Rectangle((dims[0], dims[1]), (region.low[0], -np.inf), (region.high[0], np.inf))
+            said["region"] = to_json(box)
     else:
         table["gate"] = " ".join([path, *(p.rsplit("/", 1)[-1] for p, _ in paths[1:])])
         drawn = [json.loads(to_json(r)) | {"label": _label(p, inside_gate[p], n_parent)} for p, r in paths]
@@ -112,14 +133,20 @@ def _view(
     for name in ("n_parent", "value", "low", "high", "fraction"):
         table[name] = np.nan
         table.loc[0, name] = float(said.get(name, np.nan))
-    for name in ("side", "region"):
+    for name in ("side", "region", "flag"):
         table[name] = ""
         table.loc[0, name] = str(said.get(name, ""))
     return table
 
 
 def _label(path: str, n: int, n_parent: int) -> str:
-    return f"{path.rsplit('/', 1)[-1]} {100 * n / max(n_parent, 1):.3g} %"
+    return f"{path.rsplit('/', 1)[-1]} {n:,}\n{100 * n / max(n_parent, 1):.3g} %"
+
+
+def _flag(gating: Gating, path: str) -> str:
+    rows = gating.thresholds
+    found = rows.loc[rows["gate"].astype(str) == path, "flag"] if {"gate", "flag"} <= set(rows.columns) else []
+    return str(next(iter(found), ""))
 
 
 def _antigen(gating: Gating, channel: str) -> str:
@@ -213,8 +240,64 @@ def gate_page(figure: FigureBase, views: pd.DataFrame) -> list[Axes]:
     >>> gate_page(Figure(), view)[0].get_title()
     'CD3+ of live'
     """
-    gates = list(views["gate"].drop_duplicates())
-    rows = -(-len(gates) // _COLUMNS)
+    panels = []
+    for gate in views["gate"].drop_duplicates():
+        view = views[views["gate"] == gate].reset_index(drop=True)
+        parent, own = str(view["parent"].iloc[0]).rsplit("/", 1)[-1], gate.rsplit("/", 1)[-1]
+        panels.append((view, f"{own} of {parent}" if view["value"].notna().any() else f"{parent}: {own}"))
+    return _filled(figure, panels)
+
+
+def multiples_height(views: pd.DataFrame) -> float:
+    """Return the height in mm of the page of one gate over all samples."""
+    return _ROW * -(-views["sample_id"].nunique() // _COLUMNS)
+
+
+def gate_multiples(figure: FigureBase, views: pd.DataFrame) -> list[Axes]:
+    """Fill a figure with one gate of all samples on common axes, the sample in which it is most unusual first.
+
+    Parameters
+    ----------
+    figure
+        Figure to fill.
+    views
+        Rows of one gate of :func:`gate_views`, all samples.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> view = pd.DataFrame({"gate": "CD3+", "x_low": [0.0, 1.0], "x_high": [1.0, 2.0], "y_low": np.nan, "n": 9,
+    ...     "value": [1.0, np.nan], "fraction": [0.5, np.nan], "n_parent": [18, np.nan], "x_name": "CD3"})
+    >>> both = pd.concat([view.assign(sample_id="a", flag="ok"), view.assign(sample_id="b", flag="fallback")])
+    >>> [ax.get_title() for ax in gate_multiples(Figure(), both)]
+    ['b (fallback)', 'a']
+    """
+    order = by_unusual(views)
+    panels = []
+    for sample, why in zip(order["sample_id"], order["why"], strict=True):
+        view = views[views["sample_id"].astype(str) == sample].reset_index(drop=True)
+        panels.append((view, f"{sample} ({why.split(';')[0]})" if why else sample))
+    axes = _filled(figure, panels)
+    two = views["y_low"].notna().any()
+    for ax in axes:
+        ax.set_xlim(views["x_low"].min(), views["x_high"].max())
+        if two:
+            ax.set_ylim(views["y_low"].min(), views["y_high"].max())
+    return axes
+
+
+def by_unusual(views: pd.DataFrame) -> pd.DataFrame:
+    """Return ``sample_id gate score why`` of the views of one gate, the most unusual sample first."""
+    first = views.drop_duplicates("sample_id").astype({"sample_id": str, "gate": str})
+    flag = first["flag"].fillna("").replace("", "ok")
+    total = first["n_parent"].fillna(0.0)
+    counts = first[["sample_id", "gate"]].assign(n=total * first["fraction"].fillna(0.5), n_parent=total)
+    gate = str(first["gate"].iloc[0])
+    return unusual(first[["sample_id", "gate", "value"]].assign(flag=flag), counts, [gate], first["sample_id"])
+
+
+def _filled(figure: FigureBase, panels: Sequence[tuple[pd.DataFrame, str]]) -> list[Axes]:
+    rows = -(-len(panels) // _COLUMNS)
     tall = _ROW * rows
     room = {
         "left": 0.035,
@@ -225,13 +308,9 @@ def gate_page(figure: FigureBase, views: pd.DataFrame) -> list[Axes]:
         "hspace": 0.55,
     }
     grid = figure.subplots(rows, _COLUMNS, squeeze=False, gridspec_kw=room).ravel()
-    for ax, gate in zip(grid, gates, strict=False):
-        view = views[views["gate"] == gate].reset_index(drop=True)
-        parent = str(view["parent"].iloc[0]).rsplit("/", 1)[-1]
-        own = gate.rsplit("/", 1)[-1]
-        title = f"{parent}: {own}" if view["y_low"].notna().any() else f"{own} of {parent}"
-        view["title"] = plot.brief(title, 26)
+    for ax, (view, title) in zip(grid, panels, strict=False):
+        view["title"] = plot.brief(title, 30)
         (plot.biaxial if view["y_low"].notna().any() else plot.histogram)(view, ax=ax)
-    for ax in grid[len(gates) :]:
+    for ax in grid[len(panels) :]:
         ax.set_visible(False)
-    return list(grid[: len(gates)])
+    return list(grid[: len(panels)])

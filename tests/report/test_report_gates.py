@@ -64,7 +64,7 @@ def test_views_count_every_event_of_the_parent_once(gating) -> None:
 def test_quadrants_carry_their_percent_of_the_parent(gating) -> None:
     views = report.gate_views(gating)
     regions = json.loads(views[views["parent"] == "CD3+"]["region"].iloc[0])
-    assert [r["label"] for r in regions] == ["CD4 33.3 %", "CD8 16.7 %"]
+    assert [r["label"] for r in regions] == ["CD4 200\n33.3 %", "CD8 100\n16.7 %"]
 
 
 def test_the_page_draws_each_gate_from_its_csv(gating, tmp_path) -> None:
@@ -74,8 +74,9 @@ def test_the_page_draws_each_gate_from_its_csv(gating, tmp_path) -> None:
     figure = Figure()
     axes = _gates.gate_page(figure, pd.read_csv(tmp_path / "views.csv"))
     assert [a.get_title() for a in axes] == ["CD3+ of root", "CD3+: CD4 CD8"]
-    assert {t.get_text() for t in axes[0].texts} == {"60.0 %"}
-    assert {t.get_text() for t in axes[1].texts} == {"CD4 33.3 %", "CD8 16.7 %"}
+    assert {t.get_text() for t in axes[0].texts} == {"600 (60.0 %)"}
+    assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("CD3", "CD4"), "set against the next gate's channel"
+    assert {t.get_text() for t in axes[1].texts} == {"CD4 200\n33.3 %", "CD8 100\n16.7 %"}
     assert len(axes[1].lines) == 2
     assert (axes[1].get_xlabel(), axes[1].get_ylabel()) == ("CD4", "CD8")
 
@@ -109,7 +110,19 @@ def test_pages_are_part_of_the_report(gating, study, tmp_path, unprinted) -> Non
     assert drawn["gates_2mo"].title == "Gates of 2mo"
     assert drawn["gates_5yr"].title == "Gates of 5yr"
     again = pd.read_csv(tmp_path / "gates_5yr.csv")
-    assert plot.histogram(again[again["gate"] == "CD3+"].reset_index(drop=True)).texts[0].get_text() == "60.0 %"
+    assert plot.biaxial(again[again["gate"] == "CD3+"].reset_index(drop=True)).texts[0].get_text() == "600 (60.0 %)"
+    assert drawn["gate_CD3pos"].title == "CD3+ in all samples"
+
+
+def test_one_gate_over_all_samples_shows_the_most_unusual_first(gating) -> None:
+    plain = report.gate_views(gating)
+    plain = plain[plain["gate"] == "CD3+"]
+    odd = plain.assign(value=plain["value"] + 2.5, fraction=plain["fraction"] / 40)
+    views = [plain.assign(sample_id=s, flag="ok") for s in ("a", "b", "c")]
+    views += [odd.assign(sample_id="odd", flag="far from the cohort"), plain.assign(sample_id="few", flag="few events")]
+    axes = _gates.gate_multiples(Figure(), pd.concat(views))
+    assert [a.get_title() for a in axes][:2] == ["odd (far from the cohort)", "few (few events)"]
+    assert len({a.get_xlim() for a in axes}) == len({a.get_ylim() for a in axes}) == 1
 
 
 def test_an_empty_parent_is_drawn_and_not_an_error(gating) -> None:

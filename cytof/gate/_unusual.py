@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from cytof.panel import Template
-
 __all__ = ["unusual"]
 
-_FLAG = {"ok": 0.0, "shallow valley": 1.5, "few events": 1.5, "far from the cohort": 3.0, "fallback": 3.0, "empty": 2.0}
+_FLAG = {
+    "ok": 0.0,
+    "shallow valley": 1.5,
+    "few events": 1.5,
+    "blank differs from T": 1.5,
+    "far from the cohort": 3.0,
+    "fallback": 3.0,
+    "empty": 2.0,
+}
 _SPREAD = 0.15  # arcsinh units: thresholds that differ by less do not differ
 _LOGIT = 0.3
 
 
-def unusual(thresholds: pd.DataFrame, counts: pd.DataFrame, template: Template, samples: Iterable[str]) -> pd.DataFrame:
+def unusual(
+    thresholds: pd.DataFrame, counts: pd.DataFrame, gates: Sequence[str], samples: Iterable[str]
+) -> pd.DataFrame:
     """Return the samples, the one with the most unusual gate first.
 
     A gate's score is the sum of its flag's weight, of the distance of its threshold and of its share of the parent
@@ -27,8 +35,8 @@ def unusual(thresholds: pd.DataFrame, counts: pd.DataFrame, template: Template, 
     ----------
     thresholds, counts
         Tables of the gate stage.
-    template
-        For the order of the gates.
+    gates
+        Paths that are looked at; one of them alone gives the order of the samples for this gate.
     samples
         Samples of the sheet; one without rows comes last.
 
@@ -38,14 +46,12 @@ def unusual(thresholds: pd.DataFrame, counts: pd.DataFrame, template: Template, 
 
     Examples
     --------
-    >>> from cytof.panel import Gate
-    >>> t = Template("t", (Gate("CD3+", "CD3+", "root", ("CD3",), "mindensity", signs="+"),))
     >>> table = pd.DataFrame({"sample_id": ["a", "b"], "gate": "CD3+", "value": [2.0, 2.0], "flag": ["ok", "fallback"]})
     >>> n = pd.DataFrame({"sample_id": ["a", "b"], "gate": "CD3+", "n": 10, "n_parent": 20})
-    >>> unusual(table, n, t, ["a", "b"])[["sample_id", "why"]].values.tolist()
+    >>> unusual(table, n, ["CD3+"], ["a", "b"])[["sample_id", "why"]].values.tolist()
     [['b', 'fallback'], ['a', '']]
     """
-    known = set(template.paths)
+    known = set(gates)
     table = thresholds[thresholds["gate"].isin(known)].copy()
     table["flagged"] = table["flag"].map(_FLAG).fillna(1.0)
     table["moved"] = _distance(table, "value", _SPREAD)
@@ -61,7 +67,7 @@ def unusual(thresholds: pd.DataFrame, counts: pd.DataFrame, template: Template, 
     worst = table.reset_index().sort_values("score", ascending=False, kind="stable").drop_duplicates("sample_id")
     worst["why"] = [_why(r) for r in worst.itertuples()]
     missing = [s for s in map(str, samples) if s not in set(worst["sample_id"])]
-    rest = pd.DataFrame({"sample_id": missing, "gate": template.paths[0], "score": 0.0, "why": "not gated"})
+    rest = pd.DataFrame({"sample_id": missing, "gate": gates[0], "score": 0.0, "why": "not gated"})
     return pd.concat([worst[["sample_id", "gate", "score", "why"]], rest], ignore_index=True)
 
 
