@@ -15,7 +15,6 @@ from cytof.app._desk import SCOPES, Desk
 from cytof.app._handles import handles, moved, outline
 from cytof.app._log import ReviewLog
 from cytof.app._raster import frame_of, heights, raster
-from cytof.app._unusual import unusual
 from cytof.errors import ConfigError, InputError, UsageError
 from cytof.panel import Gate, Template
 from cytof.region import Boolean, Dimension, Ellipse, Polygon, Rectangle, mask
@@ -138,16 +137,3 @@ def test_log_of_a_killed_review_opens_again(tmp_path: Path) -> None:
     log.path.write_text('{"action": "accept"}\nnonsense\n{"action": "accept"}\n')
     with pytest.raises(ConfigError, match=r"review.jsonl:2: is no action of a review; mend the line"):
         ReviewLog.open(log.path)
-
-
-def test_most_unusual_sample_comes_first() -> None:
-    template = Template("t", (Gate("g", "g", "root", ("a",), "mindensity", signs="+"),))
-    names = list("abcdef")
-    thresholds = pd.DataFrame({"sample_id": names, "gate": "g", "flag": "ok", "value": [2.0, 2.1, 2.0, 1.9, 2.0, 3.5]})
-    counts = pd.DataFrame({"sample_id": names, "gate": "g", "n": [50, 52, 3, 51, 49, 50], "n_parent": 100})
-    table = unusual(thresholds, counts, template, [*names, "g"])
-    why = dict(zip(table["sample_id"], table["why"], strict=True))
-    assert set(table["sample_id"][:2]) == {"f", "c"}
-    assert why["f"] == "threshold far from the other samples'"
-    assert why["c"] == "share far from the other samples'"
-    assert table.iloc[-1][["sample_id", "why"]].tolist() == ["g", "not gated"]
