@@ -16,7 +16,6 @@ from cytof.app._handles import handles, moved, outline
 from cytof.app._log import ReviewLog
 from cytof.app._raster import frame_of, heights, raster
 from cytof.errors import ConfigError, InputError, UsageError
-from cytof.panel import Gate, Template
 from cytof.region import Boolean, Dimension, Ellipse, Polygon, Rectangle, mask
 
 A, B = Dimension("a", 5.0), Dimension("b", 5.0)
