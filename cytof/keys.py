@@ -55,6 +55,7 @@ class OBSM:
     """Maps."""
 
     TSNE = "X_tsne"
+    UMAP = "X_umap"
 
 
 class Roles:

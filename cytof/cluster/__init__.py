@@ -1,7 +1,8 @@
-"""AnnData -> labels in obs: FlowSOM, PhenoGraph, names, sub-clusters, stability, and how far two clusterings agree."""
+"""AnnData -> labels in obs: FlowSOM, PhenoGraph, Leiden, names, sub-clusters, stability, agreement of two."""
 
 from cytof.cluster._crosstab import crosstab
 from cytof.cluster._flowsom import flowsom
+from cytof.cluster._leiden import leiden
 from cytof.cluster._lookup import at
 from cytof.cluster._map_new import map_array, map_new
 from cytof.cluster._merge import merge
@@ -15,7 +16,7 @@ from cytof.cluster._subcluster import subcluster
 from cytof.cluster._tree import tree
 
 __all__ = [
-    "Model", "Training", "at", "crosstab", "flowsom", "load_model", "map_array", "map_new", "marker_thresholds",
-    "merge", "model", "name", "phenograph", "save_model", "score_cells", "signature_scores", "som", "stability",
-    "subcluster", "tree",
+    "Model", "Training", "at", "crosstab", "flowsom", "leiden", "load_model", "map_array", "map_new",
+    "marker_thresholds", "merge", "model", "name", "phenograph", "save_model", "score_cells", "signature_scores",
+    "som", "stability", "subcluster", "tree",
 ]  # fmt: skip

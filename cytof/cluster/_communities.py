@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cytof._neighbors._blocks import in_blocks
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -39,11 +41,13 @@ def modularity(graph: csr_matrix, community: NDArray[np.integer]) -> float:
     return float(inside / whole - ((totals / whole) ** 2).sum())
 
 
-def louvain(graph: csr_matrix, *, random_state: int = 0, starts: int = 5) -> tuple[NDArray[np.int64], float]:
+def louvain(
+    graph: csr_matrix, *, random_state: int = 0, starts: int = 5, n_jobs: int | None = None
+) -> tuple[NDArray[np.int64], float]:
     """Return the partition of greatest modularity among several Louvain runs, and its modularity.
 
     Each run visits the cells in an order drawn from ``random_state`` and the number of the run, joins, and starts
-    again from the partition it found until modularity no longer rises. Single-threaded.
+    again from the partition it found until modularity no longer rises.
 
     Parameters
     ----------
@@ -53,6 +57,8 @@ def louvain(graph: csr_matrix, *, random_state: int = 0, starts: int = 5) -> tup
         Seed.
     starts
         Runs; the first of the best is returned.
+    n_jobs
+        Runs at a time; the result is the same for any number.
 
     Returns
     -------
@@ -70,21 +76,25 @@ def louvain(graph: csr_matrix, *, random_state: int = 0, starts: int = 5) -> tup
     """
     if graph.nnz == 0:
         return np.arange(graph.shape[0]), 0.0
-    best: tuple[NDArray[np.int64], float] | None = None
-    for seed in np.random.SeedSequence(random_state).spawn(starts):
-        rng = np.random.default_rng(seed)
-        community = np.arange(graph.shape[0])
-        quality = -1.0
-        for _ in range(_PASSES):
-            found = _one_pass(graph, community, rng)
-            better = modularity(graph, found)
-            if better <= quality + 1e-7:
-                break
-            community, quality = found, better
-        if best is None or quality > best[1] + 1e-9:
-            best = community, quality
-    assert best is not None
-    return _renumber(best[0]), best[1]
+    seeds = np.random.SeedSequence(random_state).spawn(starts)
+    best, most = np.arange(graph.shape[0]), -np.inf
+    for community, quality in in_blocks(lambda run, _: _run(graph, seeds[run]), starts, 1, n_jobs):
+        if quality > most + 1e-9:
+            best, most = community, quality
+    return _renumber(best), most
+
+
+def _run(graph: csr_matrix, seed: np.random.SeedSequence) -> tuple[NDArray[np.int64], float]:
+    """Repeat passes, each from the partition of the one before, until modularity no longer rises."""
+    rng = np.random.default_rng(seed)
+    community, quality = np.arange(graph.shape[0]), -1.0
+    for _ in range(_PASSES):
+        found = _one_pass(graph, community, rng)
+        better = modularity(graph, found)
+        if better <= quality + 1e-7:
+            break
+        community, quality = found, better
+    return community, quality
 
 
 def _one_pass(graph: csr_matrix, community: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from cytof._neighbors._graph import shared_graph
 from cytof.cluster._communities import louvain, modularity
 from cytof.cluster._jaccard import jaccard_graph
 from cytof.cluster._labels import as_labels, by_size
+from cytof.cluster._leiden import leiden_communities
 from cytof.errors import CytofWarning
 from cytof.keys import UNS
 from cytof.order import undo
@@ -38,6 +39,7 @@ def phenograph(
     features: Sequence[str] | None = None,
     min_cluster_size: int = 10,
     engine: str = "cytof",
+    communities: str = "louvain",
     key_added: str = "phenograph",
     random_state: int = 0,
 ) -> None:
@@ -57,6 +59,8 @@ def phenograph(
     engine
         ``"cytof"``, or ``"phenograph"``: the original package, for comparison. It searches its own neighbours and its
         Louvain takes no seed.
+    communities
+        ``"louvain"`` (the best of five runs) or ``"leiden"``; for the engine ``"cytof"``.
     key_added
         Column of ``obs``.
     random_state
@@ -73,7 +77,7 @@ def phenograph(
     InputError
         No cells, or values missing in a marker.
     UsageError
-        ``k`` below 1, or an unknown engine.
+        ``k`` below 1, an unknown engine or way to communities.
 
     Warns
     -----
@@ -93,15 +97,16 @@ def phenograph(
     Source: Levine et al. 2015, Cell 162:184 (Jaccard graph, k 30, Louvain).
     """
     one_of(engine, ("cytof", "phenograph"), "engine", where="phenograph")
+    one_of(communities, ("louvain", "leiden"), "communities", where="phenograph")
     at_least(k, 1, "k", where="phenograph")
     graph = shared_graph(adata, k, features, random_state=random_state, step="phenograph")
     k = graph.indices.shape[1]
     if engine == "cytof":
-        communities, quality = communities_of(graph.indices, random_state=random_state)
+        found, quality = communities_of(graph.indices, communities=communities, random_state=random_state)
     else:
-        communities, quality = _original(graph.X, k, random_state), float("nan")
-        quality = modularity(jaccard_graph(graph.indices), communities)
-    numbers = by_size(communities, smallest=min_cluster_size)
+        found = _original(graph.X, k, random_state)
+        quality = modularity(jaccard_graph(graph.indices), found)
+    numbers = by_size(found, smallest=min_cluster_size)
     if (numbers == -1).all():
         warnings.warn(
             f"phenograph: all communities among {adata.n_obs} cells are below {min_cluster_size} cells, labelled -1",
@@ -109,18 +114,19 @@ def phenograph(
             stacklevel=2,
         )
     adata.obs[key_added] = as_labels(numbers[undo(graph.order)])
-    found = int(numbers.max()) if (numbers > 0).any() else 0
-    result = {"modularity": quality, "n_clusters": found, "k": k, "engine": engine}
+    n_clusters = max(int(numbers.max()), 0)
+    result = {"modularity": quality, "n_clusters": n_clusters, "k": k, "engine": engine}
     adata.uns[UNS] = dict(adata.uns.get(UNS, {})) | {key_added: result}
     params = {"k": k, "features": graph.features, "min_cluster_size": min_cluster_size, "engine": engine}
+    params |= {"communities": communities} if engine == "cytof" else {}
     transform.record(
         adata, "phenograph" if key_added == "phenograph" else f"phenograph:{key_added}", params, random_state
     )
-    logging.getLogger("cytof").info("phenograph: %d clusters, modularity %.4f", found, quality)
+    logging.getLogger("cytof").info("phenograph: %d clusters, modularity %.4f", n_clusters, quality)
 
 
 def communities_of(
-    indices: NDArray[np.int64], *, random_state: int = 0, n_jobs: int | None = None
+    indices: NDArray[np.int64], *, communities: str = "louvain", random_state: int = 0, n_jobs: int | None = None
 ) -> tuple[NDArray[np.int64], float]:
     """Return communities of a neighbour graph and their modularity: PhenoGraph on arrays.
 
@@ -128,17 +134,22 @@ def communities_of(
     ----------
     indices
         Neighbours without the cell itself, nearest first, shape (n_cells, k), cells in canonical order.
+    communities
+        ``"louvain"`` or ``"leiden"``.
     random_state
         Seed.
     n_jobs
-        Threads of the Jaccard weights; the result is the same for any number.
+        Threads; the result is the same for any number.
 
     Examples
     --------
     >>> communities_of(np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]]))
     (array([0, 0, 0, 1, 1, 1]), 0.5)
     """
-    return louvain(jaccard_graph(indices, n_jobs=n_jobs), random_state=random_state)
+    graph = jaccard_graph(indices, n_jobs=n_jobs)
+    if communities == "leiden":
+        return leiden_communities(graph, random_state=random_state)
+    return louvain(graph, random_state=random_state, n_jobs=n_jobs)
 
 
 def _original(X: NDArray[np.float32], k: int, random_state: int) -> NDArray[np.int64]:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cytof import transform
-from cytof._check import at_least
-from cytof._neighbors._graph import shared_graph
-from cytof.embed._gradient import exact_gradient
-from cytof.errors import CytofWarning
+from cytof._check import at_least, has_columns
+from cytof._neighbors._graph import Graph, shared_graph
+from cytof._neighbors._matrix import feature_matrix
+from cytof.embed._judge import preservation
+from cytof.embed._optimise import Schedule, learning_rate, optimise
+from cytof.embed._place import place_array
+from cytof.errors import CytofWarning, UsageError
 from cytof.keys import OBSM, UNS
 from cytof.order import undo
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["tsne"]
+__all__ = ["components", "tsne"]
 
 _FEWEST = 4  # cells that can be mapped: perplexity 1 needs three others
-_EXACT = 20_000  # up to so many cells all pairs are taken; beyond, openTSNE's interpolation is faster
 _SPREAD = 1e-4  # standard deviation of the first component at the start
 
 
@@ -32,16 +34,17 @@ def tsne(
     *,
     perplexity: float = 30,
     features: Sequence[str] | None = None,
-    n_iter: int = 500,
+    fit_on: str | None = None,
+    schedule: Schedule = Schedule(),  # noqa: B008
     n_jobs: int = 2,
     key_added: str = OBSM.TSNE,
     random_state: int = 0,
 ) -> None:
     """Map cells to two dimensions with t-SNE.
 
-    Starts from the first two principal components; 250 iterations with attraction exaggerated 12 times, learning at
-    n / 12, then ``n_iter`` without, learning at n (both 200 at least; openTSNE's gradient lacks the factor 4).
-    Up to 20,000 cells the gradient is exact, above it is interpolated.
+    Starts from the first two principal components; iterations with attraction exaggerated 12 times, learning at n / 12,
+    until the divergence is flat (250 at most), then 500 without, learning at n (both 200 at least; openTSNE's gradient
+    lacks the factor 4). Up to 20,000 cells the gradient is exact, above it is interpolated.
 
     Parameters
     ----------
@@ -51,8 +54,12 @@ def tsne(
         Effective number of neighbours; three times as many are used, from a stored graph where one holds them.
     features
         Antigens; by default :func:`cytof.transform.features`.
-    n_iter
-        Iterations after early exaggeration.
+    fit_on
+        Boolean column of ``obs``: the map is made of these cells (equal numbers a visit:
+        :func:`cytof.transform.equal_draw` writes ``in_fit``) and the others are placed on it (:func:`place`). None for
+        all cells.
+    schedule
+        Iterations, and a function that watches the progress and may end it.
     n_jobs
         Threads. Recorded: the same bytes are promised for the same ``n_jobs``.
     key_added
@@ -63,15 +70,17 @@ def tsne(
     Writes
     ------
     ``obsm[key_added]`` float32, shape (n_cells, 2). ``uns["cytof"][key_added]``: ``kl_divergence``, ``perplexity``,
-    ``n_iter``, ``learning_rate`` (of the exaggerated iterations), ``n_jobs``. One row of ``uns["cytof"]["steps"]``.
-    The neighbour graph where it was not there.
+    ``exaggerated`` and ``n_iter`` (iterations done), ``stopped`` (by the watcher), ``learning_rate`` (of the
+    exaggerated ones), ``preservation`` (share of the nearest neighbours, 30 or as many as the graph has, that are
+    nearest on the map too; on 1,000 drawn cells), ``n_fit``, ``n_jobs``, ``features``. One row of
+    ``uns["cytof"]["steps"]``. The neighbour graph where it was not there and all cells were fitted.
 
     Raises
     ------
     InputError
         No cells, or values missing in a marker.
     UsageError
-        ``perplexity``, ``n_iter`` or ``n_jobs`` below 1.
+        ``perplexity`` or ``n_jobs`` below 1; no column ``fit_on``, or one that holds no truth values or marks no cell.
 
     Warns
     -----
@@ -83,35 +92,58 @@ def tsne(
     >>> import anndata, pandas as pd
     >>> X = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
     >>> cells = anndata.AnnData(X, var=pd.DataFrame(index=["CD4", "CD8"]))
-    >>> tsne(cells, perplexity=5, features=["CD4", "CD8"], n_iter=50)
+    >>> tsne(cells, perplexity=5, features=["CD4", "CD8"], schedule=Schedule(n_iter=50))
     >>> cells.obsm["X_tsne"].shape
     (60, 2)
 
-    Source: van der Maaten and Hinton 2008, JMLR 9:2579; Belkina et al. 2019, Nat Commun 10:5415 (learning rate n/12);
+    Source: van der Maaten and Hinton 2008, JMLR 9:2579; Belkina et al. 2019, Nat Commun 10:5415 (learning rate n/12,
+    end of early exaggeration);
     Kobak and Berens 2019, Nat Commun 10:5416 (start from components).
     """
-    for value, name in ((perplexity, "perplexity"), (n_iter, "n_iter"), (n_jobs, "n_jobs")):
+    for value, name in ((perplexity, "perplexity"), (n_jobs, "n_jobs")):
         at_least(value, 1, name, where="tsne")
-    n = adata.n_obs
-    perplexity = _attainable(perplexity, n)
-    k = max(1, min(n - 1, int(3 * perplexity)))
-    graph = shared_graph(adata, k, features, random_state=random_state, step="tsne")
-    if n < _FEWEST:
-        places, divergence = np.zeros((n, 2)), 0.0
-    else:
-        start = _components(graph.X, random_state)
-        places, divergence = _map(graph.indices, graph.distances, start, perplexity, n_iter, n_jobs)
-    adata.obsm[key_added] = places[undo(graph.order)].astype(np.float32)
-    result = {
-        "kl_divergence": float(divergence),
-        "perplexity": float(perplexity),
-        "n_iter": n_iter,
-        "learning_rate": _rate(n, 12),
-        "n_jobs": n_jobs,
-    }
-    adata.uns[UNS] = dict(adata.uns.get(UNS, {})) | {key_added: result}
-    params = {key: value for key, value in result.items() if key != "kl_divergence"} | {"features": graph.features}
+    fitted = _fitted(adata, fit_on)
+    cells = adata if fitted.all() else adata[fitted].copy()
+    perplexity = _attainable(perplexity, cells.n_obs)
+    k = max(1, min(cells.n_obs - 1, int(3 * perplexity)))
+    graph = shared_graph(cells, k, features, random_state=random_state, step="tsne")
+    places, result = _map(graph, perplexity, schedule, n_jobs, random_state)
+    full = np.zeros((adata.n_obs, 2), np.float32)
+    full[fitted] = places[undo(graph.order)]
+    if not fitted.all():
+        rest, _ = feature_matrix(adata[~fitted].copy(), graph.features, step="tsne")
+        full[~fitted] = place_array(rest, graph.X, places, n_jobs=n_jobs)
+    adata.obsm[key_added] = full
+    params: dict[str, Any] = {"perplexity": perplexity, "learning_rate": learning_rate(len(places)), "n_jobs": n_jobs}
+    params |= {"n_fit": len(places), "fit_on": fit_on or "", "features": graph.features}
+    adata.uns[UNS] = dict(adata.uns.get(UNS, {})) | {key_added: result | params}
+    params |= {key: result[key] for key in ("exaggerated", "n_iter", "stopped")}
     transform.record(adata, "tsne" if key_added == OBSM.TSNE else f"tsne:{key_added}", params, random_state)
+
+
+def _fitted(adata: AnnData, fit_on: str | None) -> NDArray[np.bool_]:
+    if fit_on is None:
+        return np.ones(adata.n_obs, bool)
+    has_columns(adata.obs.columns, [fit_on], where="tsne", hint="`transform.equal_draw` writes `in_fit`")
+    column = adata.obs[fit_on]
+    if column.dtype != bool or not column.any():
+        found = "no True" if column.dtype == bool else f"values of type {column.dtype}"
+        raise UsageError(f"fit_on: found {found} in `{fit_on}`, expected True for the cells to fit", where="tsne")
+    return column.to_numpy()
+
+
+def _map(
+    graph: Graph, perplexity: float, schedule: Schedule, n_jobs: int, random_state: int
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Return places of the cells of a graph, in its order, and what is known of the map."""
+    n = len(graph.X)
+    if n < _FEWEST:
+        nothing = {"kl_divergence": 0.0, "exaggerated": 0, "n_iter": 0, "stopped": False, "preservation": 1.0}
+        return np.zeros((n, 2), np.float32), nothing
+    start = components(graph.X, random_state)
+    found, result = optimise(graph.indices, graph.distances, start, perplexity, schedule, n_jobs)
+    places = found.astype(np.float32)
+    return places, result | {"preservation": preservation(graph.indices, places)}
 
 
 def _attainable(perplexity: float, n: int) -> float:
@@ -131,8 +163,11 @@ def _attainable(perplexity: float, n: int) -> float:
     return min(float(perplexity), most)
 
 
-def _components(X: NDArray[np.float32], random_state: int) -> NDArray[np.float64]:
-    """Return the first two principal components, signs fixed, scaled; a trace of noise parts cells on one point."""
+def components(X: NDArray[np.float32], random_state: int) -> NDArray[np.float64]:
+    """Return the first two principal components, signs fixed, scaled; a trace of noise parts cells on one point.
+
+    Float64, shape (n_cells, 2), the first with standard deviation 0.0001.
+    """
     centred = X.astype(np.float64) - X.mean(0, dtype=np.float64)
     _, axis = np.linalg.eigh(np.einsum("ni,nj->ij", centred, centred))
     axis = axis[:, ::-1][:, :2]
@@ -142,31 +177,3 @@ def _components(X: NDArray[np.float32], random_state: int) -> NDArray[np.float64
     scale = places[:, 0].std()
     places *= _SPREAD / scale if scale > 0 else 0.0
     return places + np.random.default_rng(random_state).normal(0, _SPREAD / 100, places.shape)
-
-
-def _rate(n: int, exaggeration: float) -> float:
-    return max(200.0, n / exaggeration)
-
-
-def _map(
-    indices: NDArray[np.int64],
-    distances: NDArray[np.float32],
-    start: NDArray[np.float64],
-    perplexity: float,
-    n_iter: int,
-    n_jobs: int,
-) -> tuple[NDArray[np.float64], float]:
-    """Run openTSNE on neighbours in canonical order; return places and the Kullback-Leibler divergence."""
-    from openTSNE import TSNEEmbedding
-    from openTSNE.affinity import PerplexityBasedNN
-    from openTSNE.nearest_neighbors import PrecomputedNeighbors
-
-    affinities = PerplexityBasedNN(
-        knn_index=PrecomputedNeighbors(indices, distances.astype(np.float64)), perplexity=perplexity, n_jobs=n_jobs
-    )
-    method = exact_gradient if len(start) <= _EXACT else "fft"
-    embedding = TSNEEmbedding(start, affinities, n_jobs=n_jobs, negative_gradient_method=method, random_state=0)
-    n = len(start)
-    embedding.optimize(250, exaggeration=12, momentum=0.5, learning_rate=_rate(n, 12), inplace=True)
-    embedding.optimize(n_iter, momentum=0.8, learning_rate=_rate(n, 1), inplace=True)
-    return np.asarray(embedding), float(embedding.kl_divergence)

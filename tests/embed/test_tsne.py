@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cytof import neighbors
+from cytof import neighbors, transform
+from cytof._neighbors._between import nearest_among
 from cytof._neighbors._exact import exact_knn
-from cytof.embed import tsne
+from cytof.embed import Schedule, place, tsne
 from cytof.embed._gradient import exact_gradient
+from cytof.embed._judge import preservation
 from cytof.errors import CytofWarning, InputError, UsageError
 
 
@@ -87,16 +89,19 @@ def test_planted_populations_lie_apart() -> None:
     assert (truth[indices] == truth[:, None]).mean() > 0.99
     result = adata.uns["cytof"]["X_tsne"]
     assert 0 < result["kl_divergence"] < 1.5
-    assert (result["perplexity"], result["n_jobs"]) == (20, 2)
+    assert (result["perplexity"], result["n_jobs"], result["n_fit"]) == (20, 2, 300)
+    assert 50 <= result["exaggerated"] < 250, "early exaggeration ends once the divergence is flat"
+    assert result["n_iter"] == 500
+    assert 0.3 < result["preservation"] <= 1
 
 
 def test_same_bytes_for_order_and_threads() -> None:
     adata, _ = cells()
     shuffle = np.random.default_rng(1).permutation(adata.n_obs)
     other, single = adata[shuffle].copy(), adata.copy()
-    tsne(adata, n_iter=100)
-    tsne(other, n_iter=100)
-    tsne(single, n_iter=100, n_jobs=1)
+    tsne(adata, schedule=Schedule(n_iter=100))
+    tsne(other, schedule=Schedule(n_iter=100))
+    tsne(single, schedule=Schedule(n_iter=100), n_jobs=1)
     assert adata.obsm["X_tsne"][shuffle].tobytes() == other.obsm["X_tsne"].tobytes()
     assert adata.obsm["X_tsne"].tobytes() == single.obsm["X_tsne"].tobytes()
 
@@ -114,17 +119,17 @@ def test_as_good_as_openTSNE_alone() -> None:
 def test_stored_neighbours_are_not_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     adata, _ = cells()
     fresh = adata.copy()
-    tsne(fresh, perplexity=10, n_iter=50)
+    tsne(fresh, perplexity=10, schedule=Schedule(n_iter=50))
     neighbors(adata, k=40)
-    monkeypatch.setattr("cytof._neighbors._graph.exact_knn", None)
-    tsne(adata, perplexity=10, n_iter=50)
+    monkeypatch.setattr("cytof._neighbors._graph.search", None)
+    tsne(adata, perplexity=10, schedule=Schedule(n_iter=50))
     assert adata.obsm["X_tsne"].tobytes() == fresh.obsm["X_tsne"].tobytes()
 
 
 def test_few_equal_and_no_cells() -> None:
     adata, _ = cells(20)
     with pytest.warns(CytofWarning, match="perplexity 30 needs 91 cells, found 20: lowered to 6.33"):
-        tsne(adata, n_iter=50)
+        tsne(adata, schedule=Schedule(n_iter=50))
     assert np.isfinite(adata.obsm["X_tsne"]).all()
     three = adata[:3].copy()
     with pytest.warns(CytofWarning, match="3 cells, at least 4 make a map"):
@@ -133,7 +138,7 @@ def test_few_equal_and_no_cells() -> None:
     equal = cells(100)[0]
     equal.X[:] = 1
     with pytest.warns(CytofWarning, match="constant"):
-        tsne(equal, perplexity=10, n_iter=50)
+        tsne(equal, perplexity=10, schedule=Schedule(n_iter=50))
     assert np.isfinite(equal.obsm["X_tsne"]).all()
     with pytest.raises(InputError, match="found 0 cells"):
         tsne(adata[:0].copy())
@@ -146,8 +151,89 @@ def test_few_equal_and_no_cells() -> None:
 
 @pytest.mark.slow
 def test_above_the_limit_of_the_exact_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cytof.embed._tsne._EXACT", 100)
+    monkeypatch.setattr("cytof.embed._optimise._EXACT", 100)
     adata, truth = cells()
     tsne(adata, perplexity=20)
     indices, _ = exact_knn(adata.obsm["X_tsne"], 5)
     assert (truth[indices] == truth[:, None]).mean() > 0.99
+
+
+def test_exaggeration_ended_early_costs_no_divergence() -> None:
+    """Against all 250 exaggerated iterations: the watcher never says stop, so only the flatness differs."""
+    adata, _ = cells(500)
+    from cytof.embed import _optimise
+
+    tsne(adata)
+    ended = adata.uns["cytof"]["X_tsne"]
+    kept, _optimise._SETTLED = _optimise._SETTLED, -1.0
+    try:
+        tsne(adata)
+    finally:
+        _optimise._SETTLED = kept
+    whole = adata.uns["cytof"]["X_tsne"]
+    assert (ended["exaggerated"] < 250, whole["exaggerated"]) == (True, 250)
+    assert ended["kl_divergence"] <= 1.01 * whole["kl_divergence"]
+
+
+def test_preservation_is_a_count() -> None:
+    rng = np.random.default_rng(0)
+    indices, places = exact_knn(rng.normal(size=(200, 4)), 12)[0], rng.normal(size=(200, 2))
+    on_map, _ = exact_knn(places, 12)
+    expected = np.mean([len(np.intersect1d(a, b)) / 12 for a, b in zip(indices, on_map, strict=True)])
+    assert preservation(indices, places) == pytest.approx(expected, abs=1e-9)
+    assert preservation(on_map, places) == 1
+
+
+def test_watcher_sees_the_map_and_ends_it() -> None:
+    adata, _ = cells()
+    seen: list[tuple[int, float]] = []
+
+    def watch(iteration: int, divergence: float, places: np.ndarray) -> bool:
+        assert places.shape == (300, 2)
+        seen.append((iteration, divergence))
+        return len(seen) == 4
+
+    tsne(adata, schedule=Schedule(progress=watch))
+    result = adata.uns["cytof"]["X_tsne"]
+    assert len(seen) == 4
+    assert [i for i, _ in seen] == sorted(i for i, _ in seen)
+    assert result["stopped"]
+    assert result["exaggerated"] + result["n_iter"] == seen[-1][0]
+    assert result["kl_divergence"] == pytest.approx(seen[-1][1])
+    assert np.isfinite(adata.obsm["X_tsne"]).all()
+
+
+def test_fit_on_equal_cells_a_visit_and_the_rest_placed() -> None:
+    adata, truth = cells(400)
+    adata.obs["sample_id"] = np.where(np.arange(400) < 320, "d7", "d28")
+    transform.equal_draw(adata, n=80)
+    tsne(adata, perplexity=15, fit_on="in_fit")
+    fitted, Y = adata.obs["in_fit"].to_numpy(), adata.obsm["X_tsne"]
+    assert adata.uns["cytof"]["X_tsne"]["n_fit"] == fitted.sum() == 160
+    alone = adata[fitted].copy()
+    tsne(alone, perplexity=15)
+    assert alone.obsm["X_tsne"].tobytes() == Y[fitted].tobytes(), "the fit does not see the other cells"
+    near, _ = nearest_among(Y[fitted], Y[~fitted], 5)
+    assert (truth[fitted][near] == truth[~fitted][:, None]).mean() > 0.98
+
+
+def test_fit_on_faults() -> None:
+    adata, _ = cells(50)
+    with pytest.raises(UsageError, match="column `in_fit` missing"):
+        tsne(adata, fit_on="in_fit")
+    adata.obs["in_fit"] = False
+    with pytest.raises(UsageError, match="found no True in `in_fit`"):
+        tsne(adata, fit_on="in_fit")
+    adata.obs["in_fit"] = 1.0
+    with pytest.raises(UsageError, match="found values of type float64 in `in_fit`"):
+        tsne(adata, fit_on="in_fit")
+
+
+def test_an_empty_visit_changes_nothing() -> None:
+    adata, _ = cells(200)
+    adata.obs["sample_id"] = pd.Categorical(["d7"] * 200, categories=["d7", "d28"])
+    transform.equal_draw(adata, n=100)
+    tsne(adata, perplexity=10, fit_on="in_fit", schedule=Schedule(n_iter=50))
+    assert np.isfinite(adata.obsm["X_tsne"]).all()
+    with pytest.raises(InputError, match="found 0 cells"):
+        place(adata[:0].copy(), adata)

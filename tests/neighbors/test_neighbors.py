@@ -145,7 +145,7 @@ def test_a_graph_that_has_enough_neighbours_is_not_searched_again(monkeypatch: p
     adata = table(np.r_[blobs(300, 4), blobs(300, 4)[:40]])
     fresh = shared_graph(adata.copy(), 12)
     neighbors(adata, k=40)
-    monkeypatch.setattr("cytof._neighbors._graph.exact_knn", None)
+    monkeypatch.setattr("cytof._neighbors._graph.search", None)
     neighbors(adata, k=20)
     read = shared_graph(adata, 12)
     np.testing.assert_array_equal(read.indices, fresh.indices)
@@ -167,7 +167,7 @@ def test_survives_h5ad(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     neighbors(adata, k=9)
     adata.write_h5ad(tmp_path / "cells.h5ad")
     back = anndata.read_h5ad(tmp_path / "cells.h5ad")
-    monkeypatch.setattr("cytof._neighbors._graph.exact_knn", None)
+    monkeypatch.setattr("cytof._neighbors._graph.search", None)
     np.testing.assert_array_equal(shared_graph(back, 9).indices, shared_graph(adata, 9).indices)
 
 

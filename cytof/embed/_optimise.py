@@ -1,0 +1,133 @@
+"""The optimisation of a t-SNE map: how long it runs, when it stops by itself, and who watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytof.embed._gradient import exact_gradient
+
+__all__ = ["Schedule", "learning_rate", "optimise"]
+
+_EXACT = 20_000  # up to so many cells all pairs are taken; beyond, openTSNE's interpolation is faster
+_EXAGGERATION = 12
+_LOOK, _SETTLED = 10, 0.1  # iterations between looks at the divergence; share of the steepest fall that counts as flat
+_EVERY = 50  # iterations between calls of the watcher
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a map is optimised.
+
+    Attributes
+    ----------
+    n_iter
+        Iterations after early exaggeration.
+    exaggerated
+        Iterations of early exaggeration at most; they end earlier once the divergence falls at less than a tenth of its
+        steepest rate.
+    progress
+        Called every 50 iterations with the iteration (counted from the start), the Kullback-Leibler divergence and the
+        places, float64, shape (n_cells fitted, 2), cells in canonical order; what is true ends the optimisation there.
+
+    Examples
+    --------
+    >>> Schedule(n_iter=250).exaggerated
+    250
+    """
+
+    n_iter: int = 500
+    exaggerated: int = 250
+    progress: Callable[[int, float, NDArray[np.float64]], Any] | None = None
+
+
+class _Watch:
+    """Asks the watcher every 50 iterations; while attraction is exaggerated, notices when the divergence is flat."""
+
+    def __init__(self, schedule: Schedule, before: int, *, flat: bool) -> None:
+        self.schedule, self.before, self.flat = schedule, before, flat
+        self.last, self.steepest = np.inf, 0.0
+        self.done, self.asked_to_stop = 0, False
+
+    def __call__(self, iteration: int, divergence: float, places: NDArray[np.float64]) -> bool:
+        self.done = iteration
+        if self.schedule.progress is not None and iteration % _EVERY == 0:
+            seen = np.array(places, copy=True).view(np.ndarray)
+            self.asked_to_stop = bool(self.schedule.progress(self.before + iteration, float(divergence), seen))
+        return self.asked_to_stop or (self.flat and self._is_flat(divergence))
+
+    def _is_flat(self, divergence: float) -> bool:
+        fall = (self.last - divergence) / self.last if np.isfinite(self.last) and self.last > 0 else 0.0
+        self.last, self.steepest = divergence, max(self.steepest, fall)
+        return self.steepest > 0.01 and fall < _SETTLED * self.steepest
+
+
+def learning_rate(n: int, exaggeration: float = _EXAGGERATION) -> float:
+    """Return n / exaggeration, at least 200 (Belkina et al. 2019; openTSNE's gradient lacks the factor 4).
+
+    Examples
+    --------
+    >>> learning_rate(60_000), learning_rate(100)
+    (5000.0, 200.0)
+    """
+    return max(200.0, n / exaggeration)
+
+
+def optimise(
+    indices: NDArray[np.int64],
+    distances: NDArray[np.float32],
+    start: NDArray[np.float64],
+    perplexity: float,
+    schedule: Schedule,
+    n_jobs: int,
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Run openTSNE on neighbours handed over.
+
+    Parameters
+    ----------
+    indices, distances
+        Neighbours without the cell itself, shape (n_cells, k), cells in canonical order.
+    start
+        Places to start from, shape (n_cells, 2).
+    perplexity
+        Effective number of neighbours, at most k / 3 or so.
+    schedule
+        How long.
+    n_jobs
+        Threads.
+
+    Returns
+    -------
+    Places, shape (n_cells, 2); ``kl_divergence``, ``exaggerated`` and ``n_iter`` (iterations done), ``stopped``.
+    """
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
+    n = len(start)
+    affinities = PerplexityBasedNN(
+        knn_index=PrecomputedNeighbors(indices, distances.astype(np.float64)), perplexity=perplexity, n_jobs=n_jobs
+    )
+    method = exact_gradient if n <= _EXACT else "fft"
+    embedding = TSNEEmbedding(start.copy(), affinities, n_jobs=n_jobs, negative_gradient_method=method, random_state=0)
+    early = _Watch(schedule, 0, flat=True)
+    if schedule.exaggerated:
+        embedding.optimize(
+            schedule.exaggerated, exaggeration=_EXAGGERATION, momentum=0.5, learning_rate=learning_rate(n),
+            inplace=True, callbacks=early, callbacks_every_iters=_LOOK,
+        )  # fmt: skip
+    late = _Watch(schedule, early.done, flat=False)
+    if schedule.n_iter and not early.asked_to_stop:
+        watched = {"callbacks": late, "callbacks_every_iters": _EVERY} if schedule.progress else {}
+        embedding.optimize(schedule.n_iter, momentum=0.8, learning_rate=learning_rate(n, 1), inplace=True, **watched)
+    stopped = early.asked_to_stop or late.asked_to_stop
+    return np.array(embedding), {
+        "kl_divergence": float(embedding.kl_divergence),
+        "exaggerated": early.done,
+        "n_iter": late.done if stopped else schedule.n_iter,
+        "stopped": stopped,
+    }
