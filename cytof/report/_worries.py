@@ -54,6 +54,10 @@ def worries(adata: AnnData, made: StudyTables, drawn: Sequence[Drawn], failed: M
             place = f" ({rows['where'].iloc[0]})" if len(rows) == 1 else ""
             what = rows["found"].iloc[0] if rows["found"].nunique() == 1 else short
             found.append(f"{_names(rows['sample_id'].astype(str))}{place}: {what}; {done}.")
+    stable = home.get("stability")
+    gone = [] if stable is None else list(stable.loc[stable["verdict"].astype(str) == "dissolves", "cluster"])
+    if gone:
+        found.append(f"FlowSOM does not find again, on draws of the cells: cluster {', '.join(map(str, gone))}.")
     tests = made.tables.get("violins_tests")
     if tests is not None and (tests["unit"] == "cell").any() and len(made.scope.patients) > 1:
         found.append("The tests take the cell as the unit though there are several patients.")
