@@ -16,6 +16,7 @@ from cytof._check import at_least, has_columns, in_range
 from cytof._neighbors._matrix import cell_order
 from cytof.cluster._crosstab import adjusted_rand
 from cytof.cluster._flowsom import flowsom
+from cytof.cluster._leiden import leiden
 from cytof.cluster._phenograph import phenograph
 from cytof.cluster._som import Training, slot_name
 from cytof.errors import CytofWarning, UsageError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["best_overlap", "stability", "vote"]
 
-_VERBS: dict[str, Callable[..., None]] = {"flowsom": flowsom, "phenograph": phenograph}
+_VERBS: dict[str, Callable[..., None]] = {"flowsom": flowsom, "phenograph": phenograph, "leiden": leiden}
 _STABLE, _DISSOLVED = 0.75, 0.5
 
 
@@ -40,7 +41,8 @@ def stability(
     Parameters
     ----------
     adata
-        Cells with clusters of :func:`cytof.cluster.flowsom` or :func:`cytof.cluster.phenograph`.
+        Cells with clusters of :func:`cytof.cluster.flowsom`, :func:`cytof.cluster.phenograph` or
+        :func:`cytof.cluster.leiden`.
     key
         Column of ``obs`` with the clusters.
     seeds, draws
@@ -170,7 +172,7 @@ def _again(adata: AnnData, key: str) -> Callable[[AnnData, int], NDArray[np.int6
     step = next((s for v in _VERBS for s in (v if key == v else f"{v}:{key}",) if s in recorded), None)
     if step is None:
         raise UsageError(
-            f"`{key}` was not made by {' or '.join(_VERBS)} on these cells, so it cannot be repeated",
+            f"`{key}` was not made by {', '.join(_VERBS)} on these cells, so it cannot be repeated",
             where="stability",
             hint=f"steps: {', '.join(recorded) or 'none'}",
         )

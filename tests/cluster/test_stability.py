@@ -45,11 +45,12 @@ def test_it_repeats_the_clustering_as_it_was_made_whatever_the_order() -> None:
     assert again.obs["x"].tolist() == adata.obs["own"].tolist()
 
 
-def test_phenograph_too_and_consensus_labels() -> None:
+@pytest.mark.parametrize("verb", [cluster.phenograph, cluster.leiden], ids=["phenograph", "leiden"])
+def test_graph_clusters_too_and_consensus_labels(verb) -> None:
     adata, truth = planted((300, 200, 150))
-    cluster.phenograph(adata, k=60)
-    cluster.stability(adata, key="phenograph", seeds=1, draws=2, key_added="agreed")
-    assert (adata.uns["cytof"]["stability:phenograph"]["verdict"] == "stable").all()
+    verb(adata, k=60, key_added="graph")
+    cluster.stability(adata, key="graph", seeds=1, draws=2, key_added="agreed")
+    assert (adata.uns["cytof"]["stability:graph"]["verdict"] == "stable").all()
     assert adjusted_rand_score(truth, adata.obs["agreed"]) > 0.98
     assert adata.obs["agreed_share"].between(0.5, 1).all()
     assert "again" not in adata.obs
@@ -70,7 +71,7 @@ def test_overlap_and_votes_by_hand() -> None:
 def test_faults() -> None:
     adata, truth = planted((200,))
     adata.obs["mine"] = "1"
-    with pytest.raises(UsageError, match="`mine` was not made by flowsom or phenograph on these cells"):
+    with pytest.raises(UsageError, match="`mine` was not made by flowsom, phenograph, leiden on these cells"):
         cluster.stability(adata, key="mine")
     with pytest.raises(UsageError, match="column `flowsom` missing"):
         cluster.stability(adata)
