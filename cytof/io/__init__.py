@@ -5,6 +5,7 @@ from cytof.io._fcs import read_fcs
 from cytof.io._gate_tree import GateTree, ImportedGates
 from cytof.io._gatingml import write_gatingml
 from cytof.io._gatingml_in import read_gates
+from cytof.io._infusions import read_infusions
 from cytof.io._scan import FCSHeader, scan_fcs
 from cytof.io._sheet import read_sheet
 from cytof.io._store import read_h5ad, write_h5ad, write_table
@@ -20,6 +21,7 @@ __all__ = [
     "read_fcs",
     "read_gates",
     "read_h5ad",
+    "read_infusions",
     "read_sheet",
     "scan_fcs",
     "scan_for",

@@ -1,12 +1,17 @@
 """AnnData -> tidy tables over the visits: shares, subsets, marker levels, and what heatmaps, violins and maps draw."""
 
 from cytof.track._abundance import abundance
+from cytof.track._concordance import concordance
+from cytof.track._courses import courses, persistence
 from cytof.track._detection import detection_power, limit_of_blank, limit_of_detection, limit_of_quantification
 from cytof.track._distributions import distributions
+from cytof.track._flow import flow
 from cytof.track._interval import clopper_pearson
 from cytof.track._map import map
 from cytof.track._planning import events_needed
 from cytof.track._profile import profile
+from cytof.track._safety import safety
+from cytof.track._sensitivity import gate_sensitivity
 from cytof.track._state import state
 from cytof.track._subsets import composition, subsets
 
@@ -14,14 +19,20 @@ __all__ = [
     "abundance",
     "clopper_pearson",
     "composition",
+    "concordance",
+    "courses",
     "detection_power",
     "distributions",
     "events_needed",
+    "flow",
+    "gate_sensitivity",
     "limit_of_blank",
     "limit_of_detection",
     "limit_of_quantification",
     "map",
+    "persistence",
     "profile",
+    "safety",
     "state",
     "subsets",
 ]

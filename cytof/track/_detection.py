@@ -179,7 +179,7 @@ def limit_of_quantification(n_above: int, n_blank: int, n_at_risk: int, *, cv: f
     Examples
     --------
     >>> round(limit_of_quantification(0, 1000, 1000), 6), round(limit_of_quantification(10, 1000, 1000), 1)
-    (25.0, 37.1)
+    (25.0, 38.1)
     """
     if not (n_blank > 0 and n_at_risk > 0):
         return float("nan")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["state"]
+__all__ = ["state", "thresholds_of"]
 
 
 def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str] | None = None) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
     groups = levels(adata, by) if by else ["all"]
     group = codes(adata, by, groups) if by else np.zeros(adata.n_obs, np.int64)
     owner = pd.Index(ids).get_indexer(pd.Index(adata.obs[Obs.SAMPLE].astype(str)))
-    limits = _thresholds(adata, names, ids)
+    limits = thresholds_of(adata, names, ids)
     parts = []
     for i, visit in visits.iterrows():
         for g, level in enumerate(groups):
@@ -96,7 +96,7 @@ def _summary(x: NDArray[np.float32], limits: NDArray[np.float64]) -> pd.DataFram
     return table
 
 
-def _thresholds(adata: AnnData, markers: Sequence[str], ids: Sequence[str]) -> NDArray[np.float64]:
+def thresholds_of(adata: AnnData, markers: Sequence[str], ids: Sequence[str]) -> NDArray[np.float64]:
     """Return the one threshold of each marker in each sample, NaN where there is none or more than one value."""
     limits = np.full((len(markers), len(ids)), np.nan)
     table = adata.uns.get(UNS, {}).get("thresholds")

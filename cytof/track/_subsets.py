@@ -13,6 +13,7 @@ from cytof.track import _gates
 from cytof.track._abundance import abundance
 from cytof.track._cells import codes, label, levels, samples
 from cytof.track._interval import clopper_pearson
+from cytof.track._spill import IMPURITY, against_expected, expected_false
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +30,7 @@ COMPOSITION = (
 """Columns of :func:`composition`."""
 
 
-def subsets(adata: AnnData, *, of: str = "CAR+") -> pd.DataFrame:
+def subsets(adata: AnnData, *, of: str = "CAR+", impurity: float = IMPURITY) -> pd.DataFrame:
     """Return the share of CD4, CD8, DN and DP cells among the cells of a gate, one row a sample and subset.
 
     Counted by gate: the gates ``CD4 CD8 DN DP`` right below ``of``. A template that names them otherwise is counted by
@@ -41,10 +42,14 @@ def subsets(adata: AnnData, *, of: str = "CAR+") -> pd.DataFrame:
         Cells with gate counts in ``uns["cytof"]["counts"]``.
     of
         Gate whose cells are divided: ``CAR+``, ``CAR-`` (the host arm) or ``CD3+``.
+    impurity
+        Share of those cells that no gate chain keeps out (other leukocytes, doublets), at least expected in a subset.
 
     Returns
     -------
-    DataFrame, columns ``keys.Tables.ABUNDANCE``, by day, sample, and subset in the order CD4, CD8, DN, DP.
+    DataFrame, columns ``keys.Tables.ABUNDANCE``, by day, sample, and subset in the order CD4, CD8, DN, DP. ``call``: is
+    the subset there at all (rule: :mod:`cytof.track._spill`). DN is not specific: where the panel lacks TCRgd and NKT
+    markers, gamma-delta and NKT cells of the host are CD4- CD8- too.
 
     Raises
     ------
@@ -75,6 +80,8 @@ def subsets(adata: AnnData, *, of: str = "CAR+") -> pd.DataFrame:
     parts = []
     for place, name in enumerate(here):
         part = abundance(adata, population=f"{above}/{name}", of=above)
+        false = expected_false(adata, above, name, part, impurity)
+        part = against_expected(part, false)
         parts.append(part.assign(population=name, denominator=of, order=place, row=np.arange(len(part))))
     table = pd.concat(parts).sort_values(["row", "order"], kind="stable", ignore_index=True)
     return table[list(Tables.ABUNDANCE)]
