@@ -33,7 +33,7 @@ def frame_of(points: list[NDArray], region: Region) -> Frame:
     >>> from cytof.region import Rectangle
     >>> x = np.linspace(0, 6, 1001, dtype=np.float32)
     >>> frame_of([x], Rectangle((Dimension("Er170", 5.0),), (2.0,), (np.inf,)))
-    (-0.5, 7.0, 0.0, 1.0)
+    (-0.5, 6.5, 0.0, 1.0)
     """
     hold = handles(region)
     bounds: list[float] = []
