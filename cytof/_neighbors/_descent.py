@@ -16,7 +16,7 @@ from cytof._neighbors._blocks import in_blocks
 __all__ = ["descent_knn", "recall"]
 
 _TREES, _LEAF = 6, 96
-_CANDIDATES = 20  # fresh and old neighbours of a cell that are compared, each way
+_CANDIDATES = 30  # fresh and old neighbours of a cell that are compared, each way
 _ROUNDS, _STILL = 12, 0.005  # rounds at most; share of entries that changed below which it stops
 _ROWS, _TOGETHER = 1024, 16  # rows a block; blocks compared before any result is taken over
 _CHECKED = 400  # cells on which recall is measured

@@ -231,6 +231,28 @@ def test_leiden_at_resolution_one_is_modularity() -> None:
     assert quality >= louvain(graph)[1] - 0.002
 
 
+@pytest.mark.slow
+def test_agrees_with_the_original_as_it_does_with_itself(
+    maxpar: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The original on five orders of the same 20,000 cells: its median ARI with itself less 0.02; its scores too."""
+    import phenograph as original
+
+    monkeypatch.chdir(tmp_path)
+    (X, truth), theirs = maxpar, []
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(X))
+        labels, _, _ = original.cluster(X[order].astype(float), k=30, min_cluster_size=10, seed=0, n_jobs=1)
+        theirs.append(labels[np.argsort(order)])
+    own = np.median([adjusted_rand_score(a, b) for i, a in enumerate(theirs) for b in theirs[:i]])
+    indices, known = exact_knn(X, 30)[0], truth > 0
+    ours = [communities_of(indices, random_state=seed)[0] for seed in range(10)]
+    assert np.median([adjusted_rand_score(a, b) for a in ours for b in theirs]) >= own - 0.02
+    for score in (adjusted_rand_score, mean_f1):
+        a, b = (np.median([score(truth[known], one[known]) for one in found]) for found in (ours, theirs))
+        assert a >= b - 0.02
+
+
 def test_leiden_faults() -> None:
     adata, _ = planted((100,))
     with pytest.raises(UsageError, match="resolution is 0, expected a number above 0"):
