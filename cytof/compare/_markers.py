@@ -10,8 +10,8 @@ import pandas as pd
 from cytof._check import one_of
 from cytof.compare._adjust import adjust
 from cytof.compare._design import plan
-from cytof.compare._units import cell_rows, patient_rows
-from cytof.errors import UsageError
+from cytof.compare._replicates import PATIENT_TESTS
+from cytof.compare._units import CELL_TESTS, cell_rows, patient_rows
 from cytof.keys import Obs, Tables
 from cytof.track._cells import columns_of, default_markers
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["EXTRAS", "markers"]
 
 EXTRAS: Final = (
-    "n", "n_reference", "auroc", "auroc_low", "auroc_high", "cliffs_delta", "median", "median_reference", "note",
+    "n", "n_reference", "auroc", "auroc_low", "auroc_high", "cliffs_delta", "hodges_lehmann", "hodges_lehmann_low",
+    "hodges_lehmann_high", "median", "median_low", "median_high", "median_reference", "median_reference_low",
+    "median_reference_high", "note",
 )  # fmt: skip
 """Columns of :func:`markers` after those of ``keys.Tables.TEST``."""
 
@@ -35,7 +37,7 @@ def markers(
     reference: Hashable | None = None,
     within: str | None = Obs.SUBSET,
     markers: Sequence[str] | None = None,
-    test: str = "rank-sum",
+    test: str = "auto",
     unit: str = "auto",
     random_state: int = 0,
 ) -> pd.DataFrame:
@@ -56,12 +58,14 @@ def markers(
     markers
         Markers; None for all of class ``type`` and ``state`` that no gate made constant, without the CAR.
     test
-        Test of cells: ``rank-sum`` (R's ``wilcox.test(exact = FALSE)``), ``welch`` or ``permutation`` (of means, 999
-        draws, smallest p 0.001).
+        Cells: ``rank-sum`` (R's ``wilcox.test(exact = FALSE)``; ``auto``), ``welch`` or ``permutation`` (of means, 999
+        draws, smallest p 0.001). Patients: ``t`` (``auto``; paired where patients have both levels, else Welch's),
+        ``moderated-t`` (limma's, over the markers of a contrast), and exact tests, ``rank-sum`` (pairs: signed ranks)
+        and ``permutation``, which state their smallest attainable p and are refused where it is above 0.05 (below 6
+        pairs): such a row has the reason and no p.
     unit
         ``cell``: every cell counts as one; right for what was in these tubes, silent on other patients and other tubes.
-        ``patient``: a t test on patient means (paired where patients have both levels), whatever ``test`` says of
-        cells. ``auto``: patients from three on, else cells.
+        ``patient``: patient means are tested. ``auto``: patients from three on, else cells.
     random_state
         Seed of ``permutation``.
 
@@ -81,7 +85,12 @@ def markers(
         W, t or the difference; p (0 below about 1e-300); Benjamini-Hochberg over all rows of this table, the family.
     ``auroc auroc_low auroc_high cliffs_delta``
         Chance that a cell is above one of the reference, with DeLong's interval (patients: mean of the patients' AUROCs
-        with a t interval); ``2 auroc - 1``. ``median median_reference``: of cells (patients: of patients' medians).
+        with a t interval); ``2 auroc - 1``.
+    ``hodges_lehmann hodges_lehmann_low hodges_lehmann_high``
+        Median of all differences of two cells (patients: of the Walsh averages of the pairs), limits from order
+        statistics. 0 where more than half of both groups are 0.
+    ``median median_low median_high`` and the same of the reference
+        Of cells, limits from order statistics (patients: median of the patients' medians, no limits).
 
     Raises
     ------
@@ -100,21 +109,18 @@ def markers(
 
     Source: Hollander and Wolfe 1999; Welch 1947; DeLong et al. 1988; Benjamini and Hochberg 1995.
     """
-    one_of(test, ("rank-sum", "welch", "permutation"), "test")
     one_of(unit, ("auto", "cell", "patient"), "unit")
     names = default_markers(adata, markers)
     design = plan(adata, by=by, reference=reference, within=within)
     if unit == "auto":
         unit = "patient" if len(design.patients) >= _PATIENTS else "cell"
-    if unit == "patient" and test == "permutation":
-        raise UsageError(
-            "test is 'permutation' and unit is 'patient'",
-            where="compare.markers",
-            hint="patients are compared by t tests; use unit='cell' to permute cells",
-        )
+    allowed = PATIENT_TESTS if unit == "patient" else CELL_TESTS
+    if test == "auto":
+        test = allowed[0]
+    one_of(test, allowed, "test", where=f"compare.markers, unit {unit}")
     columns = columns_of(adata, names)
     return _table(
-        patient_rows(adata, design, names, columns)
+        patient_rows(adata, design, names, columns, test, random_state)
         if unit == "patient"
         else cell_rows(adata, design, names, columns, test, random_state)
     )

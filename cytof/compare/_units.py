@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from cytof.compare._design import Design
+from cytof.compare._location import hodges_lehmann, median_interval, walsh
 from cytof.compare._pairs import delong, overlap, permutation, rank_sum, welch
+from cytof.compare._replicates import compare_units, finish
 from cytof.track._cells import values
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["cell_rows", "patient_rows"]
+__all__ = ["CELL_TESTS", "cell_rows", "patient_rows"]
+
+CELL_TESTS: Final = ("rank-sum", "welch", "permutation")
 
 NAN = float("nan")
 Row = dict[str, Any]
@@ -84,29 +88,44 @@ def _cell_row(x: NDArray[np.float32], y: NDArray[np.float32], test: str, reason:
         statistic, p = permutation(x, y, random_state=seed) if not reason else (estimate, NAN)
     else:
         statistic, p = rank_sum(x, y, counts=counts)
+    together = (counts.x + counts.y).astype(float)
+    total = len(x) + len(y)
+    shift, shift_low, shift_high = hodges_lehmann(
+        x, y, ties=float(np.sum(together**3 - together)) / max(total * (total - 1), 1)
+    )
+    (own_low, own_high), (other_low, other_high) = median_interval(x), median_interval(y)
     return {
         "estimate": estimate, "ci_low": low, "ci_high": high, "statistic": statistic, "p": NAN if reason else p,
         "n": len(x), "n_reference": len(y), "auroc": area, "auroc_low": area_low, "auroc_high": area_high,
-        "median": _median(x), "median_reference": _median(y),
+        "median": _median(x), "median_low": own_low, "median_high": own_high, "median_reference": _median(y),
+        "median_reference_low": other_low, "median_reference_high": other_high,
+        "hodges_lehmann": shift, "hodges_lehmann_low": shift_low, "hodges_lehmann_high": shift_high,
     }  # fmt: skip
 
 
-def patient_rows(adata: AnnData, design: Design, markers: Sequence[str], columns: NDArray[np.int64]) -> Iterator[Row]:
-    """Yield one row a group, contrast and marker, with patients as the unit: a t test on patient means.
+def patient_rows(
+    adata: AnnData, design: Design, markers: Sequence[str], columns: NDArray[np.int64], test: str, random_state: int
+) -> Iterator[Row]:
+    """Yield one row a group, contrast and marker, with patients as the unit.
 
-    A patient's mean is the mean of the means of its samples. Paired on the patients that have both levels; Welch's
-    two-sample test where no patient has both.
+    A patient's mean is the mean of the means of its samples. Paired on the patients that have both levels; two samples
+    where no patient has both.
     """
     for g, group in enumerate(design.groups):
         reference = _by_patient(adata, design, design.cells(g, design.reference), columns)
         for level in design.contrasts:
             own = _by_patient(adata, design, design.cells(g, level), columns)
             words = (design.word(level), design.word(design.reference))
+            rows = []
             for m, marker in enumerate(markers):
                 x = {p: v[m] for p, v in own.items() if len(v[m][0])}
                 y = {p: v[m] for p, v in reference.items() if len(v[m][0])}
                 head = {"subset": group, "marker": marker, "contrast": f"{words[0]} vs {words[1]}", "unit": "patient"}
-                yield {**head, **(_paired(x, y) if set(x) & set(y) else _unpaired(x, y, words))}
+                seed = _seed(random_state, *head.values())
+                means = ({p: v[1] for p, v in arm.items()} for arm in (x, y))
+                row = compare_units(*means, test=test, words=words, seed=seed)
+                rows.append({**head, **row, **_areas(x, y)})
+            yield from finish(rows, test)
 
 
 Patients = dict[int, tuple["NDArray[np.float32]", float]]
@@ -129,55 +148,23 @@ def _by_patient(
     return out
 
 
-def _cells_of(x: Patients, y: Patients) -> Row:
+def _areas(x: Patients, y: Patients) -> Row:
+    """Return cells, medians and AUROC: the mean of the patients' own with a t interval, else that of their means."""
+    both = sorted(set(x) & set(y))
+    means = [np.sort(np.array([v for _, v in arm.values()], np.float32)) for arm in (x, y)]
+    shift = hodges_lehmann(*means)
+    if both:
+        x, y = ({p: arm[p] for p in both} for arm in (x, y))
+        shift = walsh(np.array([x[p][1] - y[p][1] for p in both]))
+        areas = {p: delong(x[p][0], y[p][0])[0] for p in both}
+        own = compare_units(areas, dict.fromkeys(both, 0.0), test="t", words=("", ""))
+        area, low, high = own["estimate"], max(own["ci_low"], 0.0), min(own["ci_high"], 1.0)
+    else:
+        area, low, high = delong(*(np.array([v for _, v in arm.values()]) for arm in (x, y)))
     return {
         "n": sum(len(v) for v, _ in x.values()), "n_reference": sum(len(v) for v, _ in y.values()),
         "median": float(np.median([_median(v) for v, _ in x.values()])) if x else NAN,
         "median_reference": float(np.median([_median(v) for v, _ in y.values()])) if y else NAN,
+        "auroc": area, "auroc_low": low, "auroc_high": high,
+        **dict(zip(("hodges_lehmann", "hodges_lehmann_low", "hodges_lehmann_high"), shift, strict=True)),
     }  # fmt: skip
-
-
-def _paired(x: Patients, y: Patients) -> Row:
-    """Return the numbers of a paired t test over the patients that have both; AUROC is their mean within patients."""
-    both = sorted(set(x) & set(y))
-    alone = len(set(x) ^ set(y))
-    difference = np.array([x[p][1] - y[p][1] for p in both])
-    area = np.array([delong(x[p][0], y[p][0])[0] for p in both])
-    estimate, low, high, t, p_value = _one_sample(difference)
-    _, area_low, area_high, _, _ = _one_sample(area)
-    notes = [f"{alone} patient{'s' if alone > 1 else ''} without both left out"] if alone else []
-    if len(both) < 2:
-        notes.insert(0, "fewer than 2 patients with both")
-    elif np.isnan(p_value):
-        notes.insert(0, "all differences are equal")
-    return {
-        "n_units": len(both), "estimate": estimate, "ci_low": low, "ci_high": high, "statistic": t, "p": p_value,
-        "auroc": float(area.mean()), "auroc_low": max(area_low, 0.0), "auroc_high": min(area_high, 1.0),
-        **_cells_of({p: x[p] for p in both}, {p: y[p] for p in both}), "note": "; ".join(notes), "test": "paired t",
-    }  # fmt: skip
-
-
-def _unpaired(x: Patients, y: Patients, words: tuple[str, str]) -> Row:
-    """Return the numbers of Welch's t test over patients; the AUROC is that of the patients' means."""
-    a, b = np.array([v for _, v in x.values()]), np.array([v for _, v in y.values()])
-    estimate, low, high, t, p = welch(a, b)
-    area, area_low, area_high = delong(a, b)
-    few = [word for own, word in ((a, words[0]), (b, words[1])) if len(own) < 2]
-    note = f"fewer than 2 patients in {' and '.join(few)}" if few else "all values are equal" if np.isnan(p) else ""
-    return {
-        "n_units": len(a) + len(b), "estimate": estimate, "ci_low": low, "ci_high": high, "statistic": t, "p": p,
-        "auroc": area, "auroc_low": area_low, "auroc_high": area_high, **_cells_of(x, y), "note": note,
-        "test": "welch t",
-    }  # fmt: skip
-
-
-def _one_sample(d: NDArray[np.float64]) -> tuple[float, float, float, float, float]:
-    """Return mean, 95 % t limits, t and p of values against 0; NaN below two values or without spread."""
-    from scipy.special import stdtr, stdtrit
-
-    mean = float(d.mean())
-    error = float(d.std(ddof=1) / np.sqrt(len(d))) if len(d) > 1 else 0.0
-    if not error > 0:
-        return mean, NAN, NAN, NAN, NAN
-    half = float(stdtrit(len(d) - 1, 0.975)) * error
-    return mean, mean - half, mean + half, mean / error, float(2 * stdtr(len(d) - 1, -abs(mean) / error))

@@ -30,7 +30,7 @@ seed: 0
 # cluster: {{population: CAR+, n_clusters: 9, k: 30, grid: [10, 10], rlen: 10, max_cells: 20000}}
 # embed: {{perplexity: 30, n_jobs: 2}}
 # track: {{population: CAR+, of: CD45+}}
-# compare: {{reference: null, test: rank-sum, unit: auto, markers: null}}
+# compare: {{reference: null, test: auto, unit: auto, markers: null}}
 """
 
 

@@ -111,10 +111,14 @@ class TrackSettings(_Section):
 
 
 class CompareSettings(_Section):
-    """Marker tests. ``reference``: a time point (default: the first by day). ``unit``: what counts as a replicate."""
+    """Tests. ``reference``: a time point (default: the first by day). ``unit``: what counts as a replicate.
+
+    ``test``: of cells ``rank-sum`` (``auto``), ``welch``, ``permutation``; of patients ``t`` (``auto``),
+    ``moderated-t``, ``rank-sum``, ``permutation``.
+    """
 
     reference: str | None = None
-    test: Literal["rank-sum", "welch", "permutation"] = "rank-sum"
+    test: Literal["auto", "rank-sum", "welch", "permutation", "t", "moderated-t"] = "auto"
     unit: Literal["auto", "cell", "patient"] = "auto"
     markers: tuple[str, ...] | None = None
 

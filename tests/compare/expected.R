@@ -28,7 +28,8 @@ s <- coef(summary(lin))
 
 may <- c(41, 36, 12, 18, 28, 23, 19, 8, 7, 16, 11, 14, 18, 14, 34, 6, 30, 11, 1, 11, 4, 32, 23, 45, 115, 37)
 august <- c(39, 9, 16, 78, 35, 66, 122, 89, 110, 44, 28, 65, 22, 59, 23, 31, 44, 21, 9, 45, 168, 73, 76, 118, 84, 85)
-hl <- wilcox.test(may, august, exact = FALSE, correct = FALSE, conf.int = TRUE)
+i <- 1:26
+hl <- wilcox.test(may + i / 100, august + sqrt(i) / 37, exact = FALSE, correct = FALSE, conf.int = TRUE)
 
 out <- list(
   glmer = list(estimate = unname(fixef(mixed)), se = unname(sqrt(diag(as.matrix(vcov(mixed))))),

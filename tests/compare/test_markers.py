@@ -91,7 +91,7 @@ def test_reference_default_names_and_refusals(study: anndata.AnnData) -> None:
         compare.markers(car, markers=["GZM"])
     with pytest.raises(UsageError, match="`by` and `within` are both `subset`"):
         compare.markers(car, by="subset")
-    with pytest.raises(UsageError, match="test is 'ranksum', expected one of rank-sum"):
+    with pytest.raises(UsageError, match="unit cell: test is 'ranksum', expected one of rank-sum"):
         compare.markers(car, test="ranksum")
     with pytest.raises(UsageError, match="column `visit` missing"):
         compare.markers(car, by="visit")
@@ -197,8 +197,8 @@ def test_patients_are_paired_where_they_have_both(small_study: Callable[..., ann
     )
     assert only["note"].str.startswith("fewer than 2 patients with both").all()
     assert only["p"].isna().all()
-    with pytest.raises(UsageError, match="test is 'permutation' and unit is 'patient'"):
-        compare.markers(cells_of(tubes, patient=who), within=None, test="permutation")
+    with pytest.raises(UsageError, match="unit patient: test is 'welch', expected one of t, moderated-t"):
+        compare.markers(cells_of(tubes, patient=who), within=None, test="welch")
 
 
 def test_two_samples_of_a_patient_weigh_alike() -> None:
