@@ -58,11 +58,13 @@ def squeeze(s2: ArrayLike, df: ArrayLike) -> Prior:
 
     Source: Smyth 2004, Stat Appl Genet Mol Biol 3:3, section 6.2 (limma's ``fitFDist``).
     """
+    variance, free = np.asarray(s2, float), np.asarray(df, float)
+    return _prior(*(v[np.isfinite(variance) & (variance >= 0) & (free > 0)] for v in (variance, free)))
+
+
+def _prior(s2: NDArray[np.float64], df: NDArray[np.float64]) -> Prior:
     from scipy.special import digamma, polygamma
 
-    s2, df = np.asarray(s2, float), np.asarray(df, float)
-    known = np.isfinite(s2) & (s2 >= 0) & (df > 0)
-    s2, df = s2[known], df[known]
     if len(s2) < 2 or not np.median(s2) > 0:
         return Prior(float("nan"), 0.0)
     s2 = np.maximum(s2, 1e-5 * np.median(s2))
@@ -89,25 +91,27 @@ def moderate(
     --------
     >>> found = moderate([1.0, 0.2], [0.5, 0.1], [0.25, 0.25], [3, 3])
     >>> found["statistic"].round(2).tolist()
-    [3.65, 0.73]
+    [3.4, 0.85]
 
     Source: Smyth 2004, equation 3 and section 4; degrees of freedom at most the sum of all, as in limma.
     """
     from scipy.special import stdtr, stdtrit
 
-    estimate, s2, unscaled, df = (np.asarray(v, float) for v in (estimate, s2, unscaled, df))
-    prior = squeeze(s2, df)
+    effect, variance, times, free = (np.asarray(v, float) for v in (estimate, s2, unscaled, df))
+    prior = squeeze(variance, free)
     if prior.df == 0:
-        post, total = s2, df
+        post, total = variance, free
     elif np.isinf(prior.df):
-        post, total = np.full(s2.shape, prior.s2), np.full(s2.shape, np.inf)
+        post, total = np.full(variance.shape, prior.s2), np.full(variance.shape, np.inf)
     else:
-        post, total = (prior.df * prior.s2 + df * s2) / (prior.df + df), prior.df + df
-    known = np.isfinite(s2) & (df > 0)
-    total = np.minimum(total, df[known].sum())
+        post, total = (prior.df * prior.s2 + free * variance) / (prior.df + free), prior.df + free
+    known = np.isfinite(variance) & (free > 0)
+    total = np.minimum(total, free[known].sum())
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.where(known & (post > 0), np.sqrt(post * unscaled), np.nan)
-        t = estimate / error
+        error = np.where(known & (post > 0), np.sqrt(post * times), np.nan)
+        t = effect / error
         half = stdtrit(total, (1 + level) / 2) * error
-    return {"statistic": t, "p": 2 * stdtr(total, -np.abs(t)), "ci_low": estimate - half, "ci_high": estimate + half,
-            "df": np.where(known, total, np.nan)}  # fmt: skip
+    return {
+        "statistic": t, "p": 2 * stdtr(total, -np.abs(t)), "ci_low": effect - half, "ci_high": effect + half,
+        "df": np.where(known, total, np.nan),
+    }  # fmt: skip

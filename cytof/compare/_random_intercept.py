@@ -41,7 +41,7 @@ def _negative(
 ) -> tuple[float, NDArray]:
     """Return the negative log-likelihood and gradient; rows are sorted by patient, the last parameter is sigma."""
     k = X.shape[1]
-    sigma = at[k]
+    sigma: float = at[k]  # type: ignore[assignment]
     total, slope = 0.0, np.zeros(k + 1)
     eta = np.empty(len(n))
     for i in range(len(n)):

@@ -60,7 +60,7 @@ def compare_units(
         values: tuple[NDArray, ...] = (np.array([x[p] - y[p] for p in both]),)
     else:
         values = tuple(np.array([own[p] for p in sorted(own)]) for own in (x, y))
-        row = _apart(*values, words, pooled=test == "moderated-t")
+        row = _apart(values[0], values[1], words, pooled=test == "moderated-t")
     if test in ("rank-sum", "permutation") and not np.isnan(row["ci_low"]):
         row |= _exact_row(values, ranks=test == "rank-sum", seed=seed, notes=row["note"])
     row["note"] = "; ".join(row["note"])

@@ -1,0 +1,128 @@
+"""CAR T and host T cells of each visit as counts: means, variances and medians after a rescaling of the visit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytof import scale
+from cytof.errors import UsageError
+from cytof.keys import Layers, Var
+from cytof.track._cells import columns_of
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["Arm", "BRIGHT", "arm", "counts_of", "gains", "host_gain"]
+
+BRIGHT = 5.0
+"""Counts: below this median of either arm a gain of the instrument does not cancel on the arcsinh scale."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Cells of one arm: how many, and of each marker the mean and variance (arcsinh) and the median (counts).
+
+    Examples
+    --------
+    >>> Arm(0, np.zeros(1), np.zeros(1), np.zeros(1)).n
+    0
+    """
+
+    n: int
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    median: NDArray[np.float64]
+
+
+def counts_of(adata: AnnData, markers: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return counts, shape (n_cells, n_markers), and cofactors, shape (n_markers,).
+
+    Raises
+    ------
+    UsageError
+        There is no layer of counts.
+    """
+    if Layers.COUNTS not in adata.layers:
+        raise UsageError("no layer `counts`", where="adata.layers", hint="cells made by `cytof.assemble` have it")
+    columns = columns_of(adata, markers)
+    found = adata.layers[Layers.COUNTS][:, columns]
+    dense = found.toarray() if hasattr(found, "toarray") else np.asarray(found)
+    factors = (
+        adata.var[Var.COFACTOR].to_numpy(float)[columns] if Var.COFACTOR in adata.var else np.full(len(columns), 5)
+    )
+    return dense.astype(np.float32, copy=False), factors
+
+
+def host_gain(reference: NDArray, visit: NDArray) -> float:
+    """Return the gain of a visit: the median over bright markers of the ratio of host T cells' upper quantiles.
+
+    Parameters
+    ----------
+    reference, visit
+        Counts of host T cells, shape (n_cells, n_markers). Each marker gives the median ratio of its 50th to 90th
+        percentiles; markers with a median under 5 counts at either visit have no say. 1 without any.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> host = rng.poisson(80, (500, 3))
+    >>> round(host_gain(host, 2 * rng.poisson(80, (500, 3))), 1)
+    2.0
+    """
+    if not len(reference) or not len(visit):
+        return 1.0
+    levels = np.linspace(0.5, 0.9, 9)
+    low, high = np.nanquantile(reference, levels, axis=0), np.nanquantile(visit, levels, axis=0)
+    bright = (low[0] >= BRIGHT) & (high[0] >= BRIGHT)
+    if not bright.any():
+        return 1.0
+    return float(np.median(np.median(high[:, bright] / low[:, bright], axis=0)))
+
+
+def arm(counts: NDArray, cofactors: NDArray, gain: float) -> Arm:
+    """Return the moments of cells after their counts are divided by the gain of their visit.
+
+    Examples
+    --------
+    >>> arm(np.float32([[10.0], [20.0]]), np.array([5.0]), 2.0).median.tolist()
+    [7.5]
+    """
+    k = counts.shape[1]
+    if not len(counts):
+        return Arm(0, *np.full((3, k), np.nan))
+    scaled = counts / np.float32(gain)
+    x = scale.arcsinh(scaled, cofactors).astype(np.float64)
+    known = (~np.isnan(x)).sum(axis=0)
+    mean = np.nansum(x, axis=0) / np.where(known, known, np.nan)
+    variance = np.nansum((x - mean) ** 2, axis=0) / np.where(known > 1, known - 1, np.nan)
+    median = np.full(k, np.nan)
+    median[known > 0] = np.nanmedian(scaled[:, known > 0], axis=0)
+    return Arm(len(counts), mean, variance, median)
+
+
+def gains(
+    by: Sequence[str], given: str | Mapping[str, float], host: Mapping[str, NDArray], reference: str
+) -> dict[str, float]:
+    """Return the gain of each visit against the reference: given, from host quantiles, or 1.
+
+    Examples
+    --------
+    >>> gains(["2mo", "5yr"], {"2mo": 1.0, "5yr": 1.3}, {}, "2mo")
+    {'2mo': 1.0, '5yr': 1.3}
+    """
+    if isinstance(given, str):
+        if given == "none":
+            return dict.fromkeys(by, 1.0)
+        return {v: host_gain(host[reference], host[v]) if v != reference else 1.0 for v in by}
+    missing = [v for v in by if v not in given]
+    if missing or not all(given[v] > 0 for v in by):
+        raise UsageError(
+            f"`rescale` gives no gain above 0 for {', '.join(missing) or 'a visit'}",
+            where="compare.difference_of_differences", hint="give one a visit, as the ratio of its bead medians",
+        )  # fmt: skip
+    return {v: float(given[v]) for v in by}
