@@ -111,7 +111,8 @@ def of_patients(simulations: int) -> None:
             rows.append([f"{test}, n = {n}{floor}", *cells])
     table(
         f"Patients as the unit (pairs): % rejected at 0.05, {simulations:,} simulations",
-        ["Test", "one tube split at random", "tubes that vary (0.3 SD)", "power, 0.4 SD, tubes vary", "coverage %"], rows,
+        ["Test", "one tube split at random", "tubes that vary (0.3 SD)", "power, 0.4 SD, tubes vary", "coverage %"],
+        rows,
     )  # fmt: skip
 
 

@@ -219,20 +219,54 @@ def track(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> 
 
 
 def compare(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> None:
-    """Write the tables ``markers_visits`` (between visits within each subset) and ``markers_arms`` (CAR T v host T)."""
+    """Write ``markers_visits`` (between visits), ``markers_arms`` (CAR T v host T), ``markers_host shares_visits``.
+
+    ``markers_host`` is the change of CAR T beside that of host T cells, ``shares_visits`` the shares of subsets.
+    Between visits every effect stands beside the technical band of the markers of ``compare.stable``.
+    """
     from cytof import compare as tests
+    from cytof import track as follow
 
     cells = read_cells(study) if cells is None else cells
     settings = study.compare
     options: dict[str, Any] = {"markers": settings.markers, "test": settings.test, "unit": settings.unit}
+    patients = settings.test if settings.test in ("t", "moderated-t") else "auto"
     part = population(study, cells)
     within = Obs.SUBSET if part.obs[Obs.SUBSET].notna().any() else None  # no subset gates: all cells together
-    visits = tests.markers(part, by=Obs.TIMEPOINT, reference=settings.reference, within=within, **options)
+    arms = cells.obs[Obs.CAR].nunique() == 2
+
+    def visits() -> pd.DataFrame:
+        found = tests.markers(part, by=Obs.TIMEPOINT, reference=settings.reference, within=within, **options)
+        stable = [m for m in settings.stable if m in cells.var_names]
+        if not stable:
+            return found
+        shifts = tests.technical_shifts(cells, markers=stable, within=within, reference=settings.reference)
+        return tests.against_technical(found, shifts)
+
     tables = {"markers_visits": visits}
-    if cells.obs[Obs.CAR].nunique() == 2:
-        tables["markers_arms"] = tests.markers(cells, by=Obs.CAR, reference=False, within=Obs.TIMEPOINT, **options)
-    write_tables(study, tables)
-    say("compare", "", ", ".join(f"{len(t):,} rows in {n}.csv" for n, t in tables.items()))
+    if arms:
+        tables["markers_arms"] = lambda: tests.markers(
+            cells, by=Obs.CAR, reference=False, within=Obs.TIMEPOINT, **options
+        )
+    if arms and within:
+        tables["markers_host"] = lambda: tests.difference_of_differences(
+            cells, reference=settings.reference, markers=settings.markers, unit=settings.unit, test=patients
+        )
+    if within and tracked(study, cells)[0] != "root":
+        shares = follow.subsets(cells, of=tracked(study, cells)[0])
+        tables["shares_visits"] = lambda: tests.abundance(shares, reference=settings.reference, test=patients)
+    made = {"markers_visits": tables.pop("markers_visits")()}
+    for name, make in tables.items():
+        try:
+            made[name] = make()
+        except (InputError, UsageError) as error:  # what a study lacks leaves out its table, no other
+            (study.out / "tables" / f"{name}.csv").unlink(missing_ok=True)
+            say("compare", "", f"no {name}.csv: {error.message}")
+    write_tables(study, made)
+    say("compare", "", ", ".join(f"{len(t):,} rows in {n}.csv" for n, t in made.items()))
+    if Obs.BATCH in cells.obs and transform.batch_is(cells.obs) == "coincide":
+        say("compare", "", "batch and visit coincide: read changes between visits beside the technical band and "
+            "the host T cells of the same tubes")  # fmt: skip
 
 
 def report(

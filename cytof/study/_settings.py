@@ -114,13 +114,15 @@ class CompareSettings(_Section):
     """Tests. ``reference``: a time point (default: the first by day). ``unit``: what counts as a replicate.
 
     ``test``: of cells ``rank-sum`` (``auto``), ``welch``, ``permutation``; of patients ``t`` (``auto``),
-    ``moderated-t``, ``rank-sum``, ``permutation``.
+    ``moderated-t``, ``rank-sum``, ``permutation``. ``stable``: markers that should not change on host T cells; their
+    shifts between visits are the technical band.
     """
 
     reference: str | None = None
     test: Literal["auto", "rank-sum", "welch", "permutation", "t", "moderated-t"] = "auto"
     unit: Literal["auto", "cell", "patient"] = "auto"
     markers: tuple[str, ...] | None = None
+    stable: tuple[str, ...] = ("CD45", "CD3")
 
 
 class Study(_Section):

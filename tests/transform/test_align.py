@@ -20,7 +20,7 @@ def study(gain: float = 1.6, *, change: float = 1.0, seed: int = 0) -> anndata.A
         for kind, factor in (("anchor", 1.0), ("", change if v else 1.0)):
             mean = np.where(rng.random((1500, 1)) < 0.4, 60.0, 6.0) * rng.lognormal(0, 0.3, (1500, 2))
             counts = rng.poisson(mean * (gain if v else 1) * np.array([factor, 1.0]))
-            parts.append(counts)
+            parts.append(np.maximum(counts - rng.random(counts.shape), 0))  # dithered, as the instrument does
             own = {"sample_id": f"{run}{kind}", "batch_id": run, "timepoint": visit, "anchor": kind}
             obs.append(pd.DataFrame(own, index=[f"{run}{kind}{i}" for i in range(1500)]))
     counts = np.concatenate(parts).astype(np.float32)
