@@ -11,7 +11,7 @@ from cytof.errors import Caution, GateError
 from cytof.events import Events
 from cytof.gate._blank_table import blank_table
 from cytof.gate._gating import Gating
-from cytof.gate._placed import FLAGS
+from cytof.gate._placed import DIFFERS, FLAGS
 from cytof.gate._tree import flags_of, slim, within
 from cytof.keys import Tables
 from cytof.panel.template import FLAGS as CLEAN_FLAGS
@@ -142,7 +142,7 @@ def _cautions(events: Events, template: Template, counts: pd.DataFrame, rows: pd
         if wanted and n[gate.parent] and not n[gate.path]:
             what = f"none of the {n[gate.parent]:,} events of {gate.parent.rsplit('/', 1)[-1]} lie in it"
             found.append(Caution(f"{events.sample_id}:{gate.path}", what, "the gate is empty; look at its threshold"))
-    doubtful = rows[rows["flag"].isin(["far from the cohort", "fallback"])]
+    doubtful = rows[rows["flag"].isin([DIFFERS, "far from the cohort", "fallback"])]
     for row in doubtful.drop_duplicates(["channel", "value"]).itertuples():
         what = f"threshold {row.value:.2f} on {row.channel}: {row.flag}"
         found.append(Caution(f"{events.sample_id}:{row.gate}", what, "used it; look at the gate"))

@@ -57,11 +57,13 @@ def place(
 
     Returns
     -------
-    DataFrame ``sample_id gate channel method value low high depth n flag region``: one row for each sample, gate and
-    channel. ``value low high`` are on the channel's arcsinh scale (the interval is a 95 % bootstrap), ``region`` is
+    DataFrame ``sample_id gate channel method value low high depth n flag region blank``: one row for each sample, gate
+    and channel. ``value low high`` are on the channel's arcsinh scale (the interval is a 95 % bootstrap), ``region`` is
     the JSON of the gate's region, all that :func:`cytof.gate.apply` needs. Two-dimensional regions have one row, with
     the channel ``A x B`` and no value. ``flag``: ``ok``, ``shallow valley``, ``few events`` (placed on all samples
-    together instead), ``far from the cohort`` (more than a factor of two from the samples' median) or ``fallback``.
+    together instead), ``far from the cohort`` (more than a factor of two from the samples' median), ``blank differs from
+    T`` (the blanks of the CAR gate are not as noisy as the T cells) or ``fallback``. ``blank``: JSON of the blanks that a
+    CAR threshold rests on.
 
     Raises
     ------

@@ -161,7 +161,9 @@ def test_flags_of_the_car_threshold_and_its_blanks(cells: Any, template: Templat
     noisy = tube.replace(X=X)
     table = gate.place(template, [noisy])
     assert table.flag.iloc[-1] == "blank differs from T"
-    every = gate.apply(noisy, template, table).blanks.set_index("blank").loc["all"]
+    gated = gate.apply(noisy, template, table)
+    assert any("blank differs from T" in c.found for c in gated.events.warnings)
+    every = gated.blanks.set_index("blank").loc["all"]
     assert every.shift_q95 > 0.35
     assert table.value.iloc[-1] > row.value
 
