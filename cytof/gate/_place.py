@@ -51,7 +51,7 @@ def place(
         One Events a sample, cleaned; taken one by one, and only the channels that gates read are kept, in a
         temporary file: memory does not grow with the number of samples.
     sheet
-        Sample sheet (columns ``sample_id batch_id``), for gates that collapse by batch.
+        Sample sheet: ``batch_id`` for gates that collapse by batch, ``control`` for the blanks of the CAR gate.
     random_state
         Seed of the bootstrap intervals.
 
@@ -61,9 +61,9 @@ def place(
     and channel. ``value low high`` are on the channel's arcsinh scale (the interval is a 95 % bootstrap), ``region`` is
     the JSON of the gate's region, all that :func:`cytof.gate.apply` needs. Two-dimensional regions have one row, with
     the channel ``A x B`` and no value. ``flag``: ``ok``, ``shallow valley``, ``few events`` (placed on all samples
-    together instead), ``far from the cohort`` (more than a factor of two from the samples' median), ``blank differs from
-    T`` (the blanks of the CAR gate are not as noisy as the T cells) or ``fallback``. ``blank``: JSON of the blanks that a
-    CAR threshold rests on.
+    together instead), ``far from the cohort`` (more than a factor of two from the samples' median), ``blank differs
+    from T`` (the blanks of the CAR gate are not as noisy as the T cells) or ``fallback``. ``blank``: JSON of the blanks
+    that a CAR threshold rests on.
 
     Raises
     ------

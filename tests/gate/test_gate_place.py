@@ -114,6 +114,18 @@ def test_nothing_to_part_anywhere_falls_back_between_the_bounds() -> None:
     assert gate.place(one(args={"bounds": [1.0, 3.0], "fallback": 1.3}), draws).value.tolist() == [1.3, 1.3]
 
 
+def test_a_shallow_valley_is_flagged_and_its_interval_is_wide() -> None:
+    rng = np.random.default_rng(15)
+    y = np.r_[rng.normal(2.0, 0.42, 6_000), rng.normal(3.2, 0.42, 5_000)]
+    deep = np.r_[rng.normal(2.0, 0.25, 6_000), rng.normal(3.6, 0.25, 5_000)]
+    table = gate.place(one(), [events(n, {"CD3": 5 * np.sinh(v)}) for n, v in (("shallow", y), ("deep", deep))])
+    shallow, clear = table.iloc[0], table.iloc[1]
+    assert (shallow.flag, clear.flag) == ("shallow valley", "ok")
+    assert 0.1 <= shallow.depth < 0.3 < clear.depth
+    assert shallow.high - shallow.low > 0
+    assert shallow.value == pytest.approx(2.6, abs=0.2)
+
+
 def test_a_sample_far_from_the_cohort_is_told() -> None:
     rng = np.random.default_rng(6)
     draws = [events(f"s{k}", {"CD3": stained(rng, 3_000, 1_000, factor=f)}) for k, f in enumerate((1, 1, 1, 1, 8))]
