@@ -33,7 +33,7 @@ from cytof.clinical._cox import Cox, cox
 from cytof.clinical._cutpoint import Cutpoint, cutpoint
 from cytof.clinical._endpoints import MONTH, RULES, endpoints, rule_differences
 from cytof.clinical._follow_up import group_p, long_responders, persistence_table, survival_table, therapy_table
-from cytof.clinical._format import Sheet, fixed, interval_text
+from cytof.clinical._format import Sheet, fixed, interval_text, median_text
 from cytof.clinical._kaplan_meier import KaplanMeier, kaplan_meier, median_follow_up
 from cytof.clinical._landmark import Landmark, immortal_caption, landmark, split_at, time_dependent
 from cytof.clinical._log_rank import LogRank, holm, log_rank, log_rank_pairs
@@ -84,6 +84,7 @@ __all__ = [
     "log_rank_pairs",
     "long_responders",
     "median_follow_up",
+    "median_text",
     "mrd_calls",
     "p_text",
     "patient_cautions",

@@ -156,6 +156,13 @@ def patient_cautions(patients: pd.DataFrame, *, where: str = "patients") -> list
                 named = ", ".join(map(repr, group))
                 found.append(Caution(f"{where}:{column}", f"{named} differ only in case or blanks",
                                      "counted as different levels, write them one way"))  # fmt: skip
+    for column in patients.columns.difference(["patient_id", *DATES]):
+        known = patients[column].dropna()
+        words = known[pd.to_numeric(known, errors="coerce").isna()]
+        if 0 < len(words) < len(known) / 2:
+            named = ", ".join(repr(w) for w in words.unique()[:3])
+            found.append(Caution(f"{where}:{column}", f"{len(words)} of {len(known)} values are no numbers ({named})",
+                                 "the column is read as text; leave them blank to have numbers"))  # fmt: skip
     for column, ids in patients.attrs.get("imputed", {}).items():
         share = len(ids) / max(int(patients[column].notna().sum()), 1)
         said = f"{len(ids)} dates had no day ({share:.0%})"

@@ -160,6 +160,10 @@ def _grouped(patients: pd.DataFrame, ends: pd.DataFrame) -> pd.DataFrame:
             out[name] = pd.NaT
     failed = out["pd_date"].notna() | out["death_date"].notna()
     out["outcome"] = np.where(failed, "PD/Death", "Non-PD")
+    if "TLAST" in out:
+        months = out["TLAST"].astype(float) / clinical.MONTH
+        out["car"] = pd.Series(np.where(months >= 6, "detectable", "not detectable"), out.index).where(months.notna())
+        out["car_months"] = months.where(months >= 6).clip(upper=6)
     if "best_response" not in out:
         return out
     best, at = out["best_response"], ends[ends["PARAMCD"] == "TTBR"].set_index("patient_id")["AVAL"]
@@ -183,6 +187,7 @@ def _groups(patients: pd.DataFrame) -> dict[str, tuple[str, str, str | None, flo
     for name, label, column, begins, at in (
         ("cr", "complete response", "complete", "complete_months", 6.0),
         ("mrd", "residual disease", "mrd", "mrd_months", 6.0),
+        ("car", "transgene at six months", "car", "car_months", 6.0),
         ("late", "time to best response", "late_best", "best_months", 3.3),
     ):
         if column in patients and patients[column].nunique() > 1:

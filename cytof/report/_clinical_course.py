@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cytof import clinical
+from cytof import clinical, kinetics
 from cytof.clinical import Sheet
 from cytof.report._clinical_cohort import Cohort
 
-__all__ = ["mrd", "persistence", "printed", "recovery", "safety", "therapies"]
+__all__ = ["cell_kinetics", "mrd", "persistence", "printed", "recovery", "safety", "therapies"]
 
 
 def printed(table: pd.DataFrame, p: str, *numbers: str) -> pd.DataFrame:
@@ -132,3 +132,24 @@ def mrd(cohort: Cohort) -> list[Sheet]:
     return [Sheet("mrd", "Residual disease by flow", shown, [
         "Positive from 30 events; limit: 30 of the sample's own cells, LOD: 20. upper: one-sided 95 % bound of the "
         "fraction. A sample that cannot reach 1e-4 is not assessable."])]  # fmt: skip
+
+
+def cell_kinetics(cohort: Cohort) -> list[Sheet]:
+    """Return peak, last detection and areas of each course of the transgene; empty where there are none."""
+    if "transgene" not in cohort.long:
+        return []
+    rows = cohort.long["transgene"].rename(columns={"test": "assay"})
+    below = rows["below"].astype(str).str.upper().isin(["Y", "YES", "TRUE", "1"])
+    found = kinetics.parameters(rows.assign(below_limit=below))
+    shown = found[["patient_id", "assay", "unit", "n", "tlast_status"]].copy()
+    for name in ("cmax", "tmax", "tlast", "tlast_before", "auc_0_28"):
+        shown[name] = ["" if v != v else f"{v:.4g}" for v in found[name]]
+    notes = [
+        "Values below the limit count as 0 before the peak and are left out after it; T_last lies between tlast and "
+        "tlast_before, days. Linear up, logarithmic down."
+    ]
+    one = found[found["assay"] == found["assay"].value_counts().index[0]]
+    for name, label in (("cmax", "Cmax"), ("tmax", "Tmax, days"), ("tlast", "T_last, days"), ("auc_0_28", "AUC 0-28")):
+        notes.append(f"{one['assay'].iloc[0]}: {label}, median [IQR] {clinical.median_text(one[name])}, n = "
+                     f"{int(one[name].notna().sum())}.")  # fmt: skip
+    return [Sheet("kinetics", "Kinetics of the transgene", shown, notes)]

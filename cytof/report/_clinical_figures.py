@@ -69,10 +69,7 @@ def _km(
     name: str, title: str, rows: pd.DataFrame, by: str | None, endpoint: str, caption: str, axis: str = "Months"
 ) -> tuple:
     km = clinical.kaplan_meier(rows, "AVAL", "event", by=by)
-    end = float(np.floor(rows["AVAL"].max() / 12) * 12) or float(rows["AVAL"].max())
-    step = 12 if end <= 96 else 24
-    times = np.arange(0, end + 1, step) if end >= 12 else np.linspace(0, end, 4)
-    risk, note = km.risk_table(times.tolist()), ""
+    risk, note = km.risk_table(_ticks(rows["AVAL"].max())), ""
     if by:
         p, how = clinical.group_p(rows[rows[by].notna()], "AVAL", "event", by)
         short = "permutation log-rank" if how.startswith("permutation") else "log-rank"
@@ -86,6 +83,13 @@ def _km(
                 unit=axis, ax=figure.subplots())  # fmt: skip
 
     return name, title, legend, (plot.SINGLE * 1.25, 72 + 4 * len(km.groups)), km.table, fill
+
+
+def _ticks(last: float) -> list[float]:
+    """Return whole years in months up to the last time; thirds of it where it is shorter than a year."""
+    if last < 12:
+        return np.linspace(0, max(float(last), 0.1), 4).round(1).tolist()
+    return np.arange(0, last + 1e-9, 12 if last <= 108 else 24).tolist()
 
 
 def _patients(cohort: Cohort) -> Iterator[tuple]:
@@ -150,12 +154,8 @@ def _others(cohort: Cohort) -> Iterator[tuple]:
     table = crpd.assign(cause=cause.fillna("censored"))
     if table["cause"].ne("censored").any():
         found = clinical.cumulative_incidence(table, "AVAL", "cause")
-        end = float(np.floor(table["AVAL"].max() / 12) * 12)
-        risk = (
-            clinical.kaplan_meier(table, "AVAL", "event")
-            .risk_table(np.arange(0, end + 1, 12).tolist())
-            .drop(columns="n_events")
-        )
+        of = clinical.kaplan_meier(table, "AVAL", "event")
+        risk = of.risk_table(_ticks(table["AVAL"].max())).drop(columns="n_events")
         yield ("incidence", "Progression and death without it", found.cite(), (plot.SINGLE * 1.25, 74), found.table,
                lambda f: plot.incidence(found.table, risk, ax=f.subplots()))  # fmt: skip
     for endpoint in ("PFS", "OS"):

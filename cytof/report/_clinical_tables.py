@@ -10,7 +10,7 @@ from cytof import clinical
 from cytof.clinical import Sheet
 from cytof.errors import InputError
 from cytof.report._clinical_cohort import BASELINE, OUTCOMES, Cohort
-from cytof.report._clinical_course import mrd, persistence, printed, recovery, safety, therapies
+from cytof.report._clinical_course import cell_kinetics, mrd, persistence, printed, recovery, safety, therapies
 
 __all__ = ["clinical_tables", "covariates_of", "hazard_table", "landmarks"]
 
@@ -31,7 +31,14 @@ def clinical_tables(cohort: Cohort, covariates: Sequence[str] | None = None) -> 
     ['table_1', 'response', 'survival']
     """
     made = [_table_one(cohort, covariates), *_response(cohort), _survival(cohort), *_by_groups(cohort)]
-    made += [*therapies(cohort), *persistence(cohort), *recovery(cohort), *safety(cohort), *mrd(cohort)]
+    made += [
+        *therapies(cohort),
+        *persistence(cohort),
+        *cell_kinetics(cohort),
+        *recovery(cohort),
+        *safety(cohort),
+        *mrd(cohort),
+    ]
     return [*made, *_hazards(cohort), *_long_responders(cohort), _audit(cohort)]
 
 
@@ -40,7 +47,18 @@ def covariates_of(cohort: Cohort, named: Sequence[str] | None = None) -> dict[st
     if named:
         return {c: BASELINE.get(c, c) for c in named}
     known = {c: label for c, label in BASELINE.items() if c in cohort.patients}
-    made = {"outcome", "responder", "complete", "mrd", "late_best", "best_months", "complete_months", "mrd_months"}
+    made = {
+        "outcome",
+        "responder",
+        "complete",
+        "mrd",
+        "late_best",
+        "best_months",
+        "complete_months",
+        "mrd_months",
+        "car",
+        "car_months",
+    }
     others = [
         c
         for c in cohort.patients.columns
@@ -122,10 +140,9 @@ def _survival(cohort: Cohort) -> Sheet:
 
 def landmarks(cohort: Cohort, endpoint: str, group: str) -> clinical.Landmark | None:
     """Return the landmark analysis of a group that is defined after time 0; None where nobody is followed so long."""
-    _, _, begins, at = cohort.groups[group]
+    _, column, begins, at = cohort.groups[group]
     rows = cohort.of(endpoint)
-    if group == "late":
-        rows = rows[rows["best_months"].notna()]
+    rows = rows[rows[column].notna()]
     try:
         return clinical.landmark(rows, "AVAL", "event", at, begins, state="by then", by_then=group != "late")
     except InputError:
