@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["louvain", "modularity"]
 
 _PASSES = 20
+_STARTS, _MANY = (5, 2), 100_000  # runs up to so many cells, and above
 
 
 def modularity(graph: csr_matrix, community: NDArray[np.integer]) -> float:
@@ -42,7 +43,7 @@ def modularity(graph: csr_matrix, community: NDArray[np.integer]) -> float:
 
 
 def louvain(
-    graph: csr_matrix, *, random_state: int = 0, starts: int = 5, n_jobs: int | None = None
+    graph: csr_matrix, *, random_state: int = 0, starts: int | None = None, n_jobs: int | None = None
 ) -> tuple[NDArray[np.int64], float]:
     """Return the partition of greatest modularity among several Louvain runs, and its modularity.
 
@@ -56,7 +57,7 @@ def louvain(
     random_state
         Seed.
     starts
-        Runs; the first of the best is returned.
+        Runs; the first of the best is returned. By default 5 up to 100,000 cells and 2 above, where a run takes seconds.
     n_jobs
         Runs at a time; the result is the same for any number.
 
@@ -76,6 +77,8 @@ def louvain(
     """
     if graph.nnz == 0:
         return np.arange(graph.shape[0]), 0.0
+    if starts is None:
+        starts = _STARTS[graph.shape[0] > _MANY]
     seeds = np.random.SeedSequence(random_state).spawn(starts)
     best, most = np.arange(graph.shape[0]), -np.inf
     for community, quality in in_blocks(lambda run, _: _run(graph, seeds[run]), starts, 1, n_jobs):
