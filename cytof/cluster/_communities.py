@@ -57,7 +57,7 @@ def louvain(
     random_state
         Seed.
     starts
-        Runs; the first of the best is returned. By default 5 up to 100,000 cells and 2 above, where a run takes seconds.
+        Runs; the first of the best is returned. By default 5 up to 100,000 cells, 2 above (a run takes seconds).
     n_jobs
         Runs at a time; the result is the same for any number.
 
