@@ -49,7 +49,7 @@ def _course(study: Path):  # type: ignore[no-untyped-def]
     from cytof.errors import InputError
 
     results = read_study(study).out
-    path = results / "tables" / "persistence.csv"
+    path = results / "tables" / "abundance.csv"
     if not path.is_file():
         raise InputError("the study has no course of CAR T cells yet", where=str(path), hint="run `cytof run` first")
     return pd.read_csv(path, dtype={"patient_id": str}), results

@@ -89,3 +89,16 @@ def test_minimal_file_is_enough(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["clinical", str(tmp_path / "p.csv")], catch_exceptions=False)
     assert found.exit_code == 0
     assert (tmp_path / "clinical" / "figures" / "km_os.png").is_file()
+
+
+def test_course_of_a_study_is_read(study_copy: Path) -> None:
+    from cytof.cli._clinical import _course
+
+    with pytest.raises(InputError, match="the study has no course of CAR T cells yet; run `cytof run` first"):
+        _course(study_copy)
+    table = study_copy / "results" / "tables" / "abundance.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("patient_id,timepoint,day,population,n,fraction\n007,2mo,60,CAR+,300,0.0301\n", encoding="utf-8")
+    course, results = _course(study_copy)
+    assert course["patient_id"].tolist() == ["007"]
+    assert results == study_copy / "results"
