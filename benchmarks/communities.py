@@ -10,7 +10,8 @@ growth (slope of log seconds over log cells) of neighbours at most 1.3, of Pheno
 
 Every run is a process of its own, runs of the packages alternate, figures are medians. ``warm`` leaves imports out,
 ``fresh`` is the whole process, ``cold`` the first process ever with an empty numba cache: compilation included. CPU
-seconds are printed too, since other work on the machine stretches wall time.
+seconds are printed too, since other work on the machine stretches wall time; those of the original leave out the
+workers of its Jaccard step, for which it does not wait.
 """
 
 from __future__ import annotations
