@@ -29,7 +29,8 @@ class Result:
 
     def to_row(self) -> pd.DataFrame:
         """Return a table of one row."""
-        return pd.DataFrame([{k: self[k] if k != "warnings" else "; ".join(self[k]) for k in self.keys()}])
+        kept = [k for k in self.keys() if not isinstance(self[k], pd.DataFrame)]
+        return pd.DataFrame([{k: "; ".join(self[k]) if k == "warnings" else self[k] for k in kept}])
 
 
 @dataclass(frozen=True)
