@@ -95,7 +95,9 @@ def _areas(day: np.ndarray, value: np.ndarray, below: np.ndarray) -> dict[str, o
     if not len(t):
         return {"auc_0_28": np.nan, "auc_0_last": np.nan, "auc_reason": "no quantified point"}
     early, reason = area(t, c, end=28.0), ""
-    if np.isnan(early):
+    if not ((day >= 0) & (day <= 28)).any():
+        early, reason = np.nan, "no AUC 0-28: no sample between day 0 and day 28"
+    elif np.isnan(early):
         last = float(t[-1])
         if (day > last).any():
             early, reason = whole, f"below the limit after day {last:g}: counted as 0 until day 28"

@@ -94,10 +94,11 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
     """Clean and gate every file; return the samples that failed.
 
     Writes ``gated/<sample>.h5ad``, ``gated/<sample>.gatingml.xml`` and the tables ``waterfall clean_limits gate_views``
-    (``bead_traces`` where beads were normalised).
+    (``gate_sensitivity`` where there is a CAR gate, ``bead_traces`` where beads were normalised).
     """
     from cytof import gate as gating
     from cytof.report import gate_views
+    from cytof.track import gate_sensitivity
 
     sheet, template = read_sheet(study), study.read_gates(study.read_panel())
     files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
@@ -111,7 +112,7 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
         thresholds = gating.overridden(thresholds, changes, template)
         if changes:
             say("gate", "", f"{len(changes)} change{'s' * (len(changes) != 1)} of {OVERRIDES} laid over them")
-    waterfalls, views, limits, traces = [], [], [], []
+    waterfalls, views, limits, traces, without = [], [], [], [], []
     for events in cleaned(study, sheet, failed, strict=strict, flags=template is not None):
         sample = events.sample_id
         started = time.monotonic()
@@ -125,6 +126,8 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
             gated = gating.apply(events, template, thresholds)
             write_gatingml(out.with_suffix(".gatingml.xml"), gated)
             views.append(gate_views(gated))
+            if gated.car_gate:
+                without.append(gate_sensitivity(gated))
             cells = assemble([gated.keep(study.gate.keep or kept_gate(template))], sheet)
         io.write_h5ad(out, cells)
         own = [c.digest() for c in changes if c.sample_id == sample]
@@ -133,7 +136,8 @@ def gate(study: Study, *, strict: bool = False, say: Say = _silent) -> dict[str,
         say("gate", sample, f"{len(events):,} events, {cells.n_obs:,} cells kept")
     if len(failed) == len(sheet):
         raise next(iter(failed.values()))
-    tables = {"waterfall": waterfalls, "gate_views": views, "clean_limits": limits, "bead_traces": traces}
+    tables = {"waterfall": waterfalls, "gate_views": views, "clean_limits": limits, "bead_traces": traces,
+              "gate_sensitivity": without}  # fmt: skip
     write_tables(study, {name: pd.concat(parts) for name, parts in tables.items() if any(map(len, parts))})
     return failed
 
@@ -192,7 +196,10 @@ def cluster(study: Study, *, say: Say = _silent) -> AnnData:
 
 
 def track(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> None:
-    """Write the tables ``abundance subsets clusters state profile``."""
+    """Write the tables ``abundance courses persistence subsets host_subsets clusters flow safety ... state profile``.
+
+    ``infusions.csv`` beside study.yaml, where it is there, ends courses at another CAR T product.
+    """
     from cytof import track as follow
 
     cells = read_cells(study) if cells is None else cells
@@ -200,22 +207,52 @@ def track(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> 
     part = population(study, cells)
     tables = {
         "abundance": lambda: follow.abundance(cells, population=name, of=of),
+        "courses": lambda: follow.courses(
+            follow.abundance(cells, population=name, of=of), cells, infusions=_infusions(study)),
+        "persistence": lambda: follow.persistence(
+            follow.abundance(cells, population=name, of=of), cells, infusions=_infusions(study)),
+        "concordance": lambda: follow.concordance(follow.abundance(cells, population=name, of=of), cells),
         "subsets": lambda: follow.subsets(cells, of=name),
+        "host_subsets": lambda: follow.subsets(cells, of=_host(cells)),
         "clusters": lambda: follow.abundance(part, groupby=Obs.FLOWSOM, of=name),
         "state": lambda: follow.state(part),
         "profile": lambda: follow.profile(part, groupby=Obs.FLOWSOM),
-    }
+        "flow": lambda: follow.flow(part),
+        "safety": lambda: follow.safety(part),
+        "disagreement": lambda: follow.disagreement(part),
+    }  # fmt: skip
     if name == "root":
-        del tables["abundance"], tables["subsets"]
+        for table in ("abundance", "courses", "persistence", "concordance", "subsets", "host_subsets"):
+            del tables[table]
         say("track", "", "no abundance.csv and no subsets.csv: without gates there is nothing to take a share of")
     else:
         say("track", "", f"{name} of {of}")
     for table, make in tables.items():
         try:
-            write_tables(study, {table: make()})
+            write_tables(study, {table: made}) if len(made := make()) else _absent(study, table)
         except (InputError, UsageError) as error:  # gates a study lacks leave out their table, no other
-            (study.out / "tables" / f"{table}.csv").unlink(missing_ok=True)
+            _absent(study, table)
             say("track", "", f"no {table}.csv: {error.message}")
+
+
+def _absent(study: Study, table: str) -> None:
+    (study.out / "tables" / f"{table}.csv").unlink(missing_ok=True)
+
+
+def _host(cells: AnnData) -> str:
+    """Return the gate of the host arm: the CAR gate's sibling that is not it."""
+    home = cells.uns[UNS]
+    car = str(home["car_gate"] or "")
+    beside = [p for p in map(str, home["counts"]["gate"].unique()) if p.rpartition("/")[0] == car.rpartition("/")[0]]
+    others = [p for p in beside if p not in (car, "root")]
+    if not car or len(others) != 1:
+        raise UsageError("no one host gate beside the CAR gate", where="track")
+    return others[0]
+
+
+def _infusions(study: Study) -> pd.DataFrame | None:
+    file = study.path("infusions.csv")
+    return io.read_infusions(file) if file.exists() else None
 
 
 def compare(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> None:

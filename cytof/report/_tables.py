@@ -195,6 +195,10 @@ def study_tables(adata: AnnData, settings: Settings | None = None) -> StudyTable
         made.missing["persistence"] = "without gates there is nothing to take a share of"
     else:
         _try(made, "persistence", lambda: track.abundance(adata, population=scope.gate, of=denominator))
+        _try(made, "courses", lambda: track.persistence(made.tables["persistence"], adata))
+    _try(made, "host_subsets", lambda: track.subsets(adata, of="CAR-"))
+    _try(made, "safety", lambda: track.safety(cells, groupby=groupby))
+    _try(made, "disagreement", lambda: track.disagreement(cells, groupby=groupby))
     for name in ("subsets", "persistence"):
         if name in made.tables:  # gates by their last name, as a reader knows them
             table = made.tables[name]

@@ -4,6 +4,7 @@ from cytof.track._abundance import abundance
 from cytof.track._concordance import concordance
 from cytof.track._courses import courses, persistence
 from cytof.track._detection import detection_power, limit_of_blank, limit_of_detection, limit_of_quantification
+from cytof.track._disagreement import disagreement
 from cytof.track._distributions import distributions
 from cytof.track._flow import flow
 from cytof.track._interval import clopper_pearson
@@ -22,6 +23,7 @@ __all__ = [
     "concordance",
     "courses",
     "detection_power",
+    "disagreement",
     "distributions",
     "events_needed",
     "flow",
