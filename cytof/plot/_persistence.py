@@ -23,7 +23,7 @@ def persistence(abundance: pd.DataFrame, *, color: str = "patient_id", ax: Axes 
     abundance
         Table of :func:`cytof.track.abundance`: ``day timepoint fraction ci_low ci_high population denominator`` and
         ``color``; optional ``band_low band_high`` (share with the threshold at the ends of its interval, drawn as a
-        band) and ``call`` (open marks where not detected).
+        band) and ``call`` (half filled where `below LOQ`, open where not detected).
     color
         Column with a line each.
     ax
@@ -91,8 +91,12 @@ def _line(ax: Axes, table: pd.DataFrame, x: Any, floor: float, color: str) -> No
     ax.errorbar(x, place, [place - np.minimum(low, place), np.maximum(high, place) - place], fmt="none", ecolor=color,
                 elinewidth=0.8, capsize=2, capthick=0.8)  # fmt: skip
     seen = ~table["call"].isin(["not detected", "not evaluable"]).to_numpy() if "call" in table else share > 0
-    for mask, face in ((seen & (share > 0), color), (~seen & (share > 0), "white")):
-        ax.plot(np.asarray(x)[mask], place[mask], "o", color=color, markerfacecolor=face, markersize=4)
+    vague = table["call"].eq("below LOQ").to_numpy() if "call" in table else np.zeros(len(table), bool)
+    kinds = ((seen & ~vague, color, "full"), (seen & vague, color, "bottom"), (~seen, "white", "full"))
+    for mask, face, filled in kinds:
+        rows = mask & (share > 0)
+        ax.plot(np.asarray(x)[rows], place[rows], "o", color=color, markerfacecolor=face, fillstyle=filled,
+                markerfacecoloralt="white", markersize=4)  # fmt: skip
     none = ~(share > 0)
     ax.plot(np.asarray(x)[none], place[none], "v", color=color, markerfacecolor="white", markersize=4)
 

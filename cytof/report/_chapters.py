@@ -10,6 +10,7 @@ import pandas as pd
 from cytof.keys import UNS, Obs
 from cytof.report._cleaning import agreement, agreement_words, limits_table
 from cytof.report._clusters import cluster_tables, cluster_words
+from cytof.report._host import apart, host_dn_words
 from cytof.report._html import Chapter, Item, figure_item, table_item
 from cytof.report._legends import steps_of
 from cytof.report._tables import line_thresholds
@@ -85,9 +86,14 @@ def chapters(
         Chapter("map", "Map", items=_pick(figures, "figure4b", "map_markers")),
         Chapter("tracking", "Tracking over the visits", items=[
             *_pick(figures, "figure4c"), *_table("Abundance", made.tables.get("persistence")),
+            *_table("Persistence: peak, last detection, area, half-life", made.tables.get("courses")),
             *_table("Subsets", made.tables.get("subsets"), folded=True),
+            *_table("Subsets of host T cells", made.tables.get("host_subsets"), folded=True),
+            *_table("Double negative cells: clusters and proliferation", made.tables.get("safety"), folded=True),
+            *_table("Gated subsets that their clusters do not share", apart(made), folded=True),
             *_table("Clusters of each subset", made.tables.get("make_up"), folded=True),
-            *_table("Clusters of each sample", made.tables.get("clusters"), folded=True)]),
+            *_table("Clusters of each sample", made.tables.get("clusters"), folded=True)],
+            texts=host_dn_words(adata, made)),
         Chapter("comparisons", "Comparisons", items=[
             *_pick(figures, "figure4d"),
             *_table("Tests over the visits", made.tables.get("violins_tests"), folded=True),

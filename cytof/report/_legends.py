@@ -197,7 +197,8 @@ def _persistence(adata: AnnData, made: StudyTables, settings: Settings) -> str:
     return (
         f"Share of {row['population']} among {row['denominator']} cells at each visit, log scale. Bars: exact 95 % "
         f"interval of counting (Clopper-Pearson); band, where drawn: the share with the threshold at the ends of its "
-        f"interval. Open mark: not above the limit of blank, or not evaluable; triangle: no cell found. "
+        f"interval. Filled: above the limit of quantification; half filled: above the limit of blank alone; open: not "
+        f"above it, or not evaluable; triangle: no cell found. "
         f"{_number(len(made.tables['persistence']), 'sample')}, {_number(len(made.scope.patients) or 1, 'patient')}."
     )
 

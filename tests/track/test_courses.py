@@ -1,0 +1,213 @@
+"""Courses, their parameters, infusions, concordance, flow, safety and disagreement on the small study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from cytof import io, track
+from cytof.errors import InputError, PanelError, SheetError, UsageError
+from cytof.kinetics import PARAMETERS
+
+
+def shares(day, n, *, call=None, total: int = 100_000, loq: float = 25.0, per_ul=np.nan) -> pd.DataFrame:
+    n = np.asarray(n, float)
+    called = (
+        ["detected" if k >= loq else ("below LOQ" if k > 5 else "not detected") for k in n] if call is None else call
+    )
+    return pd.DataFrame({"patient_id": "P1", "day": day, "population": "CAR+", "denominator": "CD45+", "n": n,
+                         "n_denominator": total, "fraction": n / total, "loq": loq, "call": called,
+                         "per_ul": per_ul})  # fmt: skip
+
+
+def test_course_of_a_share_is_censored_below_its_limit_of_quantification() -> None:
+    table = track.courses(shares([30, 60, 90, 120, 150], [3000, 1500, 750, 12, 2]))
+    assert table["value"].tolist() == pytest.approx([3, 1.5, 0.75, 0.012, 0.002])
+    assert table["below_limit"].tolist() == [False] * 3 + [True] * 2
+    assert table["detected"].tolist() == [True] * 4 + [False]
+    assert set(table["limit"]) == {0.025}
+    found = track.persistence(shares([30, 60, 90, 120, 150], [3000, 1500, 750, 12, 2])).iloc[0]
+    assert (found["tlast"], found["tlast_before"], found["tlast_status"]) == (120, 150, "interval")
+    assert found["half_life_of"] == "share"
+
+
+def test_planted_half_life_of_share_and_of_cells_per_microlitre() -> None:
+    """Share halves every 60 days, lymphocytes double every 120: cells per microlitre halve every 120."""
+    day = np.array([30.0, 90, 150, 210, 270])
+    n = 40_000 * 0.5 ** (day / 60)
+    table = shares(day, n, per_ul=n / 100_000 * 1000 * 2 ** (day / 120))
+    found = track.persistence(table).set_index("half_life_of")["half_life"]
+    assert found["share"] == pytest.approx(60, rel=1e-6)
+    assert found["absolute"] == pytest.approx(120, rel=1e-6)
+
+
+def test_not_evaluable_samples_and_those_without_a_day_are_no_points() -> None:
+    table = shares([30, np.nan, 90], [900, 900, 3], call=["detected", "detected", "not evaluable"])
+    assert track.courses(table)["day"].tolist() == [30]
+    assert list(track.persistence(table).columns) == list(PARAMETERS)
+    assert track.persistence(table.iloc[:0]).empty
+
+
+def test_a_gate_without_blanks_is_below_the_limit_at_no_cell() -> None:
+    table = track.courses(shares([30, 60], [5, 0], call=["", ""], loq=np.nan))
+    assert table["below_limit"].tolist() == [False, True]
+    assert table["limit"].tolist() == pytest.approx([1e-3, 1e-3])
+
+
+def test_another_product_ends_the_courses(tmp_path: Path) -> None:
+    file = tmp_path / "infusions.csv"
+    file.write_text("patient_id,date,product\nP1,2016-01-01,LEGEND-2\nP1,2016-01-08,legend-2\nP1,2016-05-20,other\n")
+    infusions = io.read_infusions(file)
+    assert infusions["another"].tolist() == [False, False, True]
+    table = shares([30, 60, 90, 140, 170], [3000, 1500, 750, 9000, 8000])
+    assert track.courses(table, infusions=infusions)["after_reinfusion"].tolist() == [False] * 3 + [True] * 2
+    found = track.persistence(table, infusions=infusions).iloc[0]
+    assert (found["cmax"], found["tlast"], found["tlast_status"]) == (3, 90, "right censored")
+    assert found["censored_from"] == 140
+
+
+def test_faults_of_infusions_are_told_together(tmp_path: Path) -> None:
+    file = tmp_path / "infusions.csv"
+    file.write_text("patient_id,date,product\nP1,soon,A\n,2016-01-01,\n")
+    with pytest.raises(SheetError) as caught:
+        io.read_infusions(file)
+    assert "infusions.csv:2: date: 'soon' is not a date; write YYYY-MM-DD" in caught.value.text
+    assert "infusions.csv:3: patient_id: empty" in caught.value.text
+    assert "infusions.csv:3: product: empty" in caught.value.text
+    file.write_text("patient_id,day\nP1,3\n")
+    with pytest.raises(SheetError, match="columns `date`, `product` missing"):
+        io.read_infusions(file)
+
+
+def with_sheet(study: anndata.AnnData, **columns: dict[str, object]) -> anndata.AnnData:
+    for name, values in columns.items():
+        study.obs[name] = study.obs["sample_id"].astype(str).map(values)
+    return study
+
+
+def test_transgene_and_lymphocytes_stand_on_the_same_axis(study: anndata.AnnData) -> None:
+    with_sheet(study, transgene_copies_per_ug={"2mo": "900", "1yr": "800", "3yr": "", "5yr": "20"},
+               transgene_limit=dict.fromkeys(("2mo", "1yr", "3yr", "5yr"), "50"),
+               lymphocytes_per_ul={"2mo": 1000, "1yr": 1500})  # fmt: skip
+    table = track.courses(track.abundance(study), study)
+    copies = table[table["assay"] == "transgene"]
+    assert copies["below_limit"].tolist() == [False, False, True, True]
+    assert table[table["assay"] == "lymphocytes"]["value"].tolist() == [1000, 1500]
+    with_sheet(study, transgene_copies_per_ug={"2mo": "many"})
+    with pytest.raises(InputError, match="transgene_copies_per_ug of sample `2mo` is `many`, expected a number"):
+        track.courses(track.abundance(study), study)
+
+
+def test_discordant_visit_is_flagged(study: anndata.AnnData) -> None:
+    """CAR+ is 1 % at every visit; copies follow but for 3yr, ten times too low."""
+    with_sheet(study, transgene_copies_per_ug={"2mo": 1000, "1yr": 1100, "3yr": 100, "5yr": 900})
+    table = track.concordance(track.abundance(study), study).set_index("day")
+    assert table["discordant"].tolist() == [False, False, True, False]
+    assert table.loc[1095, "reason"] == "10 times the ratio of the other visits"
+    assert (table["ratio_low"] < table["ratio"]).all()
+    one = track.concordance(track.abundance(study).iloc[:1], study)
+    assert one["reason"].tolist() == ["no other visit to set it against"]
+
+
+def test_flow_stacks_to_one_and_knows_first_and_last_visit(study: anndata.AnnData) -> None:
+    cells = study[study.obs["car"].to_numpy()].copy()
+    table = track.flow(cells)
+    assert (table.groupby("sample_id")["stack_high"].max().round(12) == 1).all()
+    naive = cells.obs.groupby(["sample_id", "flowsom"], observed=False).size()
+    assert all(naive[(r.sample_id, r.cluster)] == r.n for r in table.itertuples())
+    dp = table[table["cluster"] == "5"]
+    seen = [str(v) for v, n in zip(dp["timepoint"], dp["n"], strict=True) if n]
+    assert set(dp["first_seen"]) == {seen[0]}
+    assert set(dp["last_seen"]) == {seen[-1]}
+
+
+def test_growing_pool_of_one_cluster_is_told(study: anndata.AnnData) -> None:
+    cells = study[study.obs["car"].to_numpy()].copy()
+    table = track.safety(cells).set_index("sample_id")
+    assert table["growing"].tolist() == [False, True, True, True]
+    assert (table["note"] == "").all()
+    p = table.loc["5yr", "largest_fraction"]
+    assert table.loc["5yr", "simpson"] == pytest.approx(1 - p**2 - (1 - p) ** 2)
+    cells.obs["flowsom"] = pd.Categorical(["4"] * cells.n_obs)
+    assert "one cluster holds 100 % of a growing pool" in track.safety(cells)["note"].tolist()[1]
+    assert "the panel has no Ki-67" in track.safety(cells, marker="Ki-67")["note"].tolist()[0]
+    none = track.safety(cells[cells.obs["subset"] != "DN"].copy())
+    assert set(none["n"]) == {0}
+    assert set(none["note"]) == {"no cells"}
+
+
+def test_dim_cells_of_a_cluster_are_told_from_double_negative_ones(study: anndata.AnnData) -> None:
+    """Thresholds of CD4 and CD8 at 2.2. Cluster 2 is CD4, 3 CD8, 4 DN; ten CD8 cells are dimmed to 2.0 and gated DN."""
+    cells = study[study.obs["car"].to_numpy() & (study.obs["flowsom"] != "1").to_numpy()].copy()
+    table = track.disagreement(cells)
+    assert table["agrees"].all()
+    dim = np.flatnonzero((cells.obs["flowsom"] == "3").to_numpy() & (cells.obs["sample_id"] == "2mo").to_numpy())[:10]
+    cells.X[dim, cells.var_names.get_loc("CD8")] = 2.0
+    cells.obs.loc[cells.obs_names[dim], "subset"] = "DN"
+    table = track.disagreement(cells)
+    row = table[~table["agrees"]].iloc[0]
+    assert (row["cluster_subset"], row["subset"], row["n"], row["cd8_just_below"]) == ("CD8", "DN", 10, 1.0)
+    assert row["note"] == "may be dim cells of a CD8 cluster; 100 % lie just below the CD8 threshold"
+    with pytest.raises(PanelError, match="the panel has no CD8"):
+        track.disagreement(cells[:, [m for m in cells.var_names if m != "CD8"]].copy())
+
+
+def test_host_subset_that_is_not_there_is_not_detected(study: anndata.AnnData) -> None:
+    counts = study.uns["cytof"]["counts"]
+    host = counts["gate"].str.endswith("CAR-")
+    counts.loc[host, "n"] = 60_000
+    for n, word in ((2, "not detected"), (20, "below LOQ"), (600, "detected")):
+        counts.loc[counts["gate"].str.endswith("CAR-/DN"), "n"] = n
+        table = track.subsets(study, of="CAR-")
+        assert set(table.loc[table["population"] == "DN", "call"]) == {word}
+
+
+def test_positive_share_has_the_interval_of_the_bootstrap(study: anndata.AnnData) -> None:
+    """Naive: 4,000 draws of the cells with replacement, 2.5 and 97.5 % quantiles."""
+    thresholds = study.uns["cytof"]["thresholds"]
+    study.uns["cytof"]["thresholds"] = pd.concat(
+        [thresholds, thresholds.iloc[:1].assign(gate="x", channel="Nd149")], ignore_index=True
+    )
+    row = track.state(study, by=None, markers=["dim"]).iloc[0]
+    x = study[study.obs["sample_id"] == "2mo"][:, "dim"].X.ravel() >= 2.0
+    rng = np.random.default_rng(0)
+    draws = [rng.choice(x, len(x)).mean() for _ in range(4000)]
+    assert [row["positive_low"], row["positive_high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.002)
+    assert track.state(study, by=None, markers=["Ki67"])["reason"].tolist() == ["no one threshold"] * 4
+
+
+def test_gate_sensitivity_wants_all_events(patient: Path) -> None:
+    from cytof import gate
+
+    loaded_sheet = io.read_sheet(patient.parent / "samples.csv")
+    import cytof as cy
+    from cytof import clean, panel
+
+    template = panel.load_gates("car_t_41")
+    events = io.read_fcs(loaded_sheet["path"].iloc[0], panel=cy.panel.load("car_t_41"), sample_id="2mo")
+    events = clean.intact(clean.normalize_beads(events))
+    gating = gate.apply(events, template, gate.place(template, [events]))
+    table = track.gate_sensitivity(gating).set_index("left_out")
+    counts = gating.counts.set_index("gate")["n"]
+    assert table.loc["none", "n"] == counts[gating.car_gate]
+    assert list(table.index)[1:] == ["CD11b-", "CD11c-", "CD66b-", "CD19-", "CD14-", "CD7+", "CD3+"]
+    assert (table["n"] >= table.loc["none", "n"]).all()
+    assert table.loc["none", "car_median"] > 2
+    from dataclasses import replace
+
+    channel = gating.regions[next(p for p in gating.masks if p.endswith("/CD7+"))].dims[0].channel
+    lost = np.flatnonzero(gating.mask("CAR+"))[::2]
+    X = events.X.copy()
+    X[lost, events.channels.index.get_loc(channel)] = 0
+    dimmed = gate.apply(events.replace(X=X), template, gating.thresholds)
+    found = track.gate_sensitivity(dimmed).set_index("left_out")
+    assert found.loc["CD7+", "ratio"] == pytest.approx(2, rel=0.1)
+    assert found.loc["CD7+", "note"].startswith("without it the share is ")
+    with pytest.raises(UsageError, match="gate_sensitivity: only the events of .*CD3"):
+        track.gate_sensitivity(gating.keep("CD3+"))
+    with pytest.raises(UsageError, match="no CAR gate"):
+        track.gate_sensitivity(replace(gating, car_gate=None))
