@@ -240,14 +240,14 @@ def _absent(study: Study, table: str) -> None:
 
 
 def _host(cells: AnnData) -> str:
-    """Return the gate of the host arm: the CAR gate's sibling that is not it."""
+    """Return the name of the gate of the host arm: the CAR gate's sibling that is not it."""
     home = cells.uns[UNS]
     car = str(home["car_gate"] or "")
     beside = [p for p in map(str, home["counts"]["gate"].unique()) if p.rpartition("/")[0] == car.rpartition("/")[0]]
     others = [p for p in beside if p not in (car, "root")]
     if not car or len(others) != 1:
         raise UsageError("no one host gate beside the CAR gate", where="track")
-    return others[0]
+    return others[0].rpartition("/")[2]
 
 
 def _infusions(study: Study) -> pd.DataFrame | None:
