@@ -60,6 +60,8 @@ def _plain(name: str) -> str:
 
 def _counted(rows: pd.DataFrame) -> str:
     cells = [
-        f"{int(r.n):,} cells, limit of blank {r.lob:.0f}" for r in rows.itertuples() if r.n == r.n and r.lob == r.lob
+        f"{int(r.n):,} cell{'s' * (r.n != 1)}, limit of blank {r.lob:.0f}"
+        for r in rows.itertuples()
+        if r.n == r.n and r.lob == r.lob
     ]
     return "; ".join(cells) or "not counted"
