@@ -31,6 +31,7 @@ from cytof.pipeline._files import (
     write_tables,
 )
 from cytof.pipeline._select import kept_gate, population, tracked
+from cytof.pipeline._track import add_infusions, track_tables
 from cytof.study import Study
 
 if TYPE_CHECKING:
@@ -200,59 +201,25 @@ def track(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> 
 
     ``infusions.csv`` beside study.yaml, where it is there, ends courses at another CAR T product.
     """
-    from cytof import track as follow
-
     cells = read_cells(study) if cells is None else cells
     name, of = tracked(study, cells)
     part = population(study, cells)
-    tables = {
-        "abundance": lambda: follow.abundance(cells, population=name, of=of),
-        "courses": lambda: follow.courses(
-            follow.abundance(cells, population=name, of=of), cells, infusions=_infusions(study)),
-        "persistence": lambda: follow.persistence(
-            follow.abundance(cells, population=name, of=of), cells, infusions=_infusions(study)),
-        "concordance": lambda: follow.concordance(follow.abundance(cells, population=name, of=of), cells),
-        "subsets": lambda: follow.subsets(cells, of=name),
-        "host_subsets": lambda: follow.subsets(cells, of=_host(cells)),
-        "clusters": lambda: follow.abundance(part, groupby=Obs.FLOWSOM, of=name),
-        "state": lambda: follow.state(part),
-        "profile": lambda: follow.profile(part, groupby=Obs.FLOWSOM),
-        "flow": lambda: follow.flow(part),
-        "safety": lambda: follow.safety(part),
-        "disagreement": lambda: follow.disagreement(part),
-    }  # fmt: skip
+    add_infusions(study, cells)
+    tables = track_tables(cells, part, (name, of))
     if name == "root":
-        for table in ("abundance", "courses", "persistence", "concordance", "subsets", "host_subsets"):
-            del tables[table]
         say("track", "", "no abundance.csv and no subsets.csv: without gates there is nothing to take a share of")
     else:
         say("track", "", f"{name} of {of}")
     for table, make in tables.items():
         try:
-            write_tables(study, {table: made}) if len(made := make()) else _absent(study, table)
+            made = make()
         except (InputError, UsageError) as error:  # gates a study lacks leave out their table, no other
-            _absent(study, table)
+            made = pd.DataFrame()
             say("track", "", f"no {table}.csv: {error.message}")
-
-
-def _absent(study: Study, table: str) -> None:
-    (study.out / "tables" / f"{table}.csv").unlink(missing_ok=True)
-
-
-def _host(cells: AnnData) -> str:
-    """Return the name of the gate of the host arm: the CAR gate's sibling that is not it."""
-    home = cells.uns[UNS]
-    car = str(home["car_gate"] or "")
-    beside = [p for p in map(str, home["counts"]["gate"].unique()) if p.rpartition("/")[0] == car.rpartition("/")[0]]
-    others = [p for p in beside if p not in (car, "root")]
-    if not car or len(others) != 1:
-        raise UsageError("no one host gate beside the CAR gate", where="track")
-    return others[0].rpartition("/")[2]
-
-
-def _infusions(study: Study) -> pd.DataFrame | None:
-    file = study.path("infusions.csv")
-    return io.read_infusions(file) if file.exists() else None
+        if len(made):
+            write_tables(study, {table: made})
+        else:
+            (study.out / "tables" / f"{table}.csv").unlink(missing_ok=True)
 
 
 def compare(study: Study, cells: AnnData | None = None, *, say: Say = _silent) -> None:
@@ -313,6 +280,7 @@ def report(
     from cytof import report as pages
 
     cells = read_cells(study) if cells is None else cells
+    add_infusions(study, cells)
     sheet = read_sheet(study)
     story = {
         "study": study.model_dump(mode="json"),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cytof import kinetics
 from cytof.errors import InputError
-from cytof.keys import Obs
+from cytof.keys import UNS, Obs
 from cytof.track._absolute import blood_count
 from cytof.track._cells import samples
 
@@ -40,7 +40,7 @@ def courses(
         below it, or empty beside it, are below the limit) and a blood count (see :func:`cytof.track.abundance`).
     infusions
         Table of :func:`cytof.io.read_infusions`: samples on or after the day of another product are
-        ``after_reinfusion``.
+        ``after_reinfusion``. None: ``uns["cytof"]["infusions"]``, where it is there.
 
     Returns
     -------
@@ -56,6 +56,8 @@ def courses(
     >>> courses(table)[["day", "value", "limit", "below_limit"]].values.tolist()
     [[60.0, 3.0, 0.25, False], [365.0, 0.02, 0.25, True]]
     """
+    if infusions is None and adata is not None:
+        infusions = adata.uns.get(UNS, {}).get("infusions")
     table = abundance[abundance["day"].notna() & (abundance["n_denominator"] > 0)]
     table = table[(table["call"] != "not evaluable") & table["fraction"].notna()].reset_index(drop=True)
     parts = [_shares(table, 100.0, "%", "CyTOF, share")]

@@ -68,6 +68,9 @@ def test_another_product_ends_the_courses(tmp_path: Path) -> None:
     found = track.persistence(table, infusions=infusions).iloc[0]
     assert (found["cmax"], found["tlast"], found["tlast_status"]) == (3, 90, "right censored")
     assert found["censored_from"] == 140
+    cells = anndata.AnnData(np.zeros((1, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"]}, index=["c"]))
+    cells.uns["cytof"] = {"infusions": infusions}
+    assert track.persistence(table, cells).iloc[0]["censored_from"] == 140
 
 
 def test_faults_of_infusions_are_told_together(tmp_path: Path) -> None:
