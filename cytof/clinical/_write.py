@@ -100,11 +100,10 @@ def _docx(sheets: Sequence[Sheet], path: Path) -> Path:
     document.styles["Normal"].font.size = Pt(9)
     for sheet in sheets:
         document.add_heading(sheet.title, level=2)
-        grid = document.add_table(rows=1, cols=sheet.table.shape[1], style="Light List")
-        for cell, name in zip(grid.rows[0].cells, sheet.table.columns, strict=True):
-            cell.text = str(name)
-        for values in sheet.table.astype(str).itertuples(index=False, name=None):
-            for cell, value in zip(grid.add_row().cells, values, strict=True):
+        values = [[str(c) for c in sheet.table.columns], *sheet.table.astype(str).values.tolist()]
+        grid = document.add_table(rows=len(values), cols=sheet.table.shape[1], style="Light List")
+        for row, line in zip(grid.rows, values, strict=True):  # a row's own cells: the table's are found anew each time
+            for cell, value in zip(row.cells, line, strict=True):
                 cell.text = value
         for note in sheet.notes:
             document.add_paragraph(note)
