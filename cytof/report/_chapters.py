@@ -98,7 +98,9 @@ def chapters(
             *_pick(figures, "figure4d"),
             *_table("Tests over the visits", made.tables.get("violins_tests"), folded=True),
             *_pick(figures, "figure4e"),
-            *_table("Tests of CAR T against host T", made.tables.get("arms_tests"), folded=True)]),
+            *_table("Tests of CAR T against host T", made.tables.get("arms_tests"), folded=True),
+            *_table("Change of CAR T beside the change of host T", made.tables.get("host_change"), folded=True),
+            *_table("Shares of subsets over the visits", made.tables.get("shares_tests"), folded=True)]),
         Chapter("methods", "Methods", texts=methods),
         Chapter("provenance", "Provenance", items=_provenance(adata, provenance or {})),
     ]  # fmt: skip

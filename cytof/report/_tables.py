@@ -190,6 +190,7 @@ def study_tables(adata: AnnData, settings: Settings | None = None) -> StudyTable
     _try(made, "clusters", lambda: track.composition(cells, groupby=groupby, within=Obs.SAMPLE))
     _over_time(made, settings)
     _against_host(adata, made, settings)
+    _beside_host(adata, made, settings)
     denominator = next((g for g in ("CD45+", "live", "singlets", "cells") if _has_one(adata, g)), "root")
     if scope.gate == "root":
         made.missing["persistence"] = "without gates there is nothing to take a share of"
@@ -291,3 +292,15 @@ def _against_host(adata: AnnData, made: StudyTables, settings: Settings) -> None
         cells, by=Obs.CAR, reference=False, within=made.scope.visit, markers=markers))  # fmt: skip
     if "arms" in made.tables:
         made.tables["arms"]["group"] = made.tables["arms"]["group"].map(lambda g: ARMS.get(g, g))
+
+
+def _beside_host(adata: AnnData, made: StudyTables, settings: Settings) -> None:
+    """Tests beside D and E: the change of CAR T beside that of host T cells, and of the shares of subsets."""
+    scope = made.scope
+    markers = [m for m in dict.fromkeys((*settings.over_time, *settings.against_host)) if m in adata.var_names]
+    if len(scope.visits) < 2 or scope.visit != Obs.TIMEPOINT:
+        return
+    if markers and scope.car and not adata.obs[Obs.CAR].all():
+        _try(made, "host_change", lambda: compare.difference_of_differences(adata, markers=markers))
+    if "subsets" in made.tables and made.tables["subsets"][Obs.PATIENT].astype(str).str.strip().ne("").all():
+        _try(made, "shares_tests", lambda: compare.abundance(made.tables["subsets"]))
