@@ -2,9 +2,9 @@
 
     python benchmarks/compare.py [--cells 1000000] [--markers 40]
 
-Claim: 1,000,000 cells x 40 markers x 4 visits x 4 subsets, the whole table (rank-sum p, Welch and DeLong intervals,
-medians, q) in at most 10 s on 2 cores. The loop gives the rank-sum p alone; it runs on a tenth of the markers and is
-scaled up.
+Claim: 1,000,000 cells x 40 markers x 4 visits x 4 subsets, the whole table (rank-sum p; Welch, DeLong, medians' and
+Hodges-Lehmann's intervals; q) in at most 10 s on 2 cores. The loop gives the rank-sum p alone; it runs on a tenth of
+the markers and is scaled up.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from cytof.track._cells import columns_of
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["Arm", "BRIGHT", "arm", "counts_of", "gains", "host_gain"]
+__all__ = ["Arm", "BRIGHT", "arm", "counts_of", "gains", "host_gain", "staining"]
 
 BRIGHT = 5.0
 """Counts: below this median of either arm a gain of the instrument does not cancel on the arcsinh scale."""
@@ -56,6 +56,24 @@ def counts_of(adata: AnnData, markers: Sequence[str]) -> tuple[NDArray[np.float3
         adata.var[Var.COFACTOR].to_numpy(float)[columns] if Var.COFACTOR in adata.var else np.full(len(columns), 5)
     )
     return dense.astype(np.float32, copy=False), factors
+
+
+def staining(adata: AnnData) -> list[str]:
+    """Return the markers a gain is read from: all of class ``type`` and ``state``, gated ones too, without the CAR.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> var = pd.DataFrame({"marker_class": ["type", "none"]}, index=["CD45", "DNA1"])
+    >>> staining(anndata.AnnData(np.zeros((1, 2), np.float32), var=var))
+    ['CD45']
+    """
+    keep = np.ones(adata.n_vars, bool)
+    if Var.MARKER_CLASS in adata.var:
+        keep &= adata.var[Var.MARKER_CLASS].isin(["type", "state"]).to_numpy()
+    if Var.ROLE in adata.var:
+        keep &= (adata.var[Var.ROLE] != "car").to_numpy()
+    return [str(m) for m in adata.var_names[keep]]
 
 
 def host_gain(reference: NDArray, visit: NDArray) -> float:

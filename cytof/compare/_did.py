@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cytof._check import has_columns, one_of
 from cytof.compare._adjust import adjust
-from cytof.compare._arms import BRIGHT, Arm, arm, counts_of, gains
+from cytof.compare._arms import BRIGHT, Arm, arm, counts_of, gains, staining
 from cytof.compare._design import Design, plan
 from cytof.compare._replicates import compare_units, finish
 from cytof.errors import UsageError
@@ -64,7 +64,8 @@ def difference_of_differences(
         As for :func:`markers`.
     rescale
         Counts of each visit are first divided by its gain: ``host`` takes it from quantiles of host T cells (the median
-        over bright markers), a mapping gives it (visit: gain, as the ratio of bead medians), ``none`` leaves counts.
+        over all bright markers of the panel, CAR left out), a mapping gives it (visit: gain, as the ratio of bead
+        medians), ``none`` leaves counts.
     unit
         ``cell``, ``patient`` or ``auto`` (patients from three on), as for :func:`markers`.
     test
@@ -138,6 +139,7 @@ class _Study:
     ) -> None:
         self.design, self.car, self.markers, self.rescale = design, car, markers, rescale
         self.counts, self.cofactors = counts_of(adata, markers)
+        self.staining = counts_of(adata, staining(adata))[0] if rescale == "host" else self.counts
         self.all = range(len(design.patients))
         self.made: dict[tuple, Any] = {}
 
@@ -158,7 +160,7 @@ class _Study:
     def _gains(self, patients: Sequence[int] | range) -> dict[int, float]:
         def find() -> dict[int, float]:
             words = self.design.names
-            host = {w: self.counts[self._rows(False, None, i, patients)] for i, w in enumerate(words)}
+            host = {w: self.staining[self._rows(False, None, i, patients)] for i, w in enumerate(words)}
             found = gains(words, self.rescale, host, words[self.design.reference])
             return {i: found[w] for i, w in enumerate(words)} | {-2: 1.0}
 
