@@ -113,7 +113,7 @@ def arm(counts: NDArray, cofactors: NDArray, gain: float) -> Arm:
     k = counts.shape[1]
     if not len(counts):
         return Arm(0, *np.full((3, k), np.nan))
-    scaled = counts / np.float32(gain)
+    scaled = np.sort(counts, axis=0) / np.float32(gain)  # sums do not depend on the order of cells
     x = scale.arcsinh(scaled, cofactors).astype(np.float64)
     known = (~np.isnan(x)).sum(axis=0)
     mean = np.nansum(x, axis=0) / np.where(known, known, np.nan)

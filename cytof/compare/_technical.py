@@ -91,12 +91,12 @@ def _shifts(
     design, columns = plan(adata, by=by, reference=reference, within=within), columns_of(adata, markers)
     for g, group in enumerate(design.groups):
         base = design.cells(g, design.reference)
-        y = values(adata, base, columns)
+        y = np.sort(values(adata, base, columns), axis=1)  # sums do not depend on the order of cells
         for level in design.contrasts:
             cells = design.cells(g, level)
             if min(len(cells), len(base)) < _FEW:
                 continue
-            x = values(adata, cells, columns)
+            x = np.sort(values(adata, cells, columns), axis=1)
             for m, marker in enumerate(markers):
                 shift = float(np.nanmean(x[m], dtype=np.float64) - np.nanmean(y[m], dtype=np.float64))
                 contrast = f"{design.word(level)} vs {design.word(design.reference)}"
