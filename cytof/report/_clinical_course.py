@@ -140,7 +140,7 @@ def cell_kinetics(cohort: Cohort) -> list[Sheet]:
         return []
     rows = cohort.long["transgene"].rename(columns={"test": "assay"})
     below = rows["below"].astype(str).str.upper().isin(["Y", "YES", "TRUE", "1"])
-    found = kinetics.parameters(rows.assign(below_limit=below))
+    found = kinetics.parameters(rows.assign(below_limit=below), model="mono")  # the half-life is not shown
     shown = found[["patient_id", "assay", "unit", "n", "tlast_status"]].copy()
     for name in ("cmax", "tmax", "tlast", "tlast_before", "auc_0_28"):
         shown[name] = ["" if v != v else f"{v:.4g}" for v in found[name]]
