@@ -5,6 +5,7 @@ fixed per category (:func:`colors`) and told apart by colour-blind eyes; :func:`
 and changes nothing outside it.
 """
 
+from cytof.plot._alluvial import alluvial, stream
 from cytof.plot._composition import composition
 from cytof.plot._forest import boxes, course, forest
 from cytof.plot._gates import biaxial, histogram, thresholds
@@ -13,23 +14,29 @@ from cytof.plot._km import groups_palette, incidence, km
 from cytof.plot._map import key, map, maps
 from cytof.plot._patients import flow, states, swimmer
 from cytof.plot._persistence import persistence
+from cytof.plot._ridges import ridges
+from cytof.plot._samples import delta_area, frequencies, mds, nrs
+from cytof.plot._stars import stars
 from cytof.plot._style import DOUBLE, SINGLE, TEXT, brief, colors, in_order, millimetres, style
 from cytof.plot._tree import tree
-from cytof.plot._violins import violins
+from cytof.plot._violins import split_violins, violins
 from cytof.plot._waterfall import waterfall
 
 __all__ = [
     "DOUBLE",
     "SINGLE",
     "TEXT",
+    "alluvial",
     "biaxial",
     "boxes",
     "brief",
     "colors",
     "composition",
     "course",
+    "delta_area",
     "flow",
     "forest",
+    "frequencies",
     "groups_palette",
     "heatmap",
     "histogram",
@@ -39,9 +46,15 @@ __all__ = [
     "km",
     "map",
     "maps",
+    "mds",
     "millimetres",
+    "nrs",
     "persistence",
+    "ridges",
+    "split_violins",
+    "stars",
     "states",
+    "stream",
     "style",
     "swimmer",
     "thresholds",

@@ -1,4 +1,4 @@
-"""Heatmap of clusters x markers with the clusters' relative frequencies as bars, aligned, at the right."""
+"""Heatmap of clusters x markers with the clusters' relative frequencies as bars, aligned, and trees beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cytof._check import has_columns
 from cytof.errors import UsageError
+from cytof.plot._map import key
 from cytof.plot._style import DOUBLE, TEXT, _axes, _plain, brief, colors, in_order, style
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ __all__ = ["heatmap"]
 
 def heatmap(
     profile: pd.DataFrame, *, value: str = "value", label: str = "expression (0-1)",
-    limits: tuple[float, float] | None = (0.0, 1.0), palette: Mapping[str, str] | None = None, ax: Axes | None = None,
+    limits: tuple[float, float] | None = (0.0, 1.0), palette: Mapping[str, str] | None = None,
+    trees: pd.DataFrame | None = None, ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Draw a profile: one row a cluster, one column a marker, bars of relative frequency at the right.
 
@@ -26,8 +28,9 @@ def heatmap(
     ----------
     profile
         Columns ``cluster marker`` and ``value``; optional ``cluster_order marker_order`` (place of each row and column,
-        e.g. from hierarchical clustering; natural order without them) and ``frequency`` (share of each cluster; no bars
-        without it). One row a cluster x marker (:func:`cytof.track.profile`).
+        e.g. from hierarchical clustering; natural order without them), ``frequency`` (share of each cluster; no bars
+        without it), ``name`` (of each cluster, written beside it) and ``class`` (of each marker, a strip of colour
+        above it). One row a cluster x marker (:func:`cytof.track.profile`).
     value
         Column that is drawn as it stands: scaling is made by the table.
     label
@@ -36,12 +39,16 @@ def heatmap(
         Lowest and highest value of the colour scale; those of the table when None.
     palette
         Cluster -> colour of its bar; :func:`colors` when None.
+    trees
+        Columns ``axis line place height`` (:func:`cytof.track.dendrogram`, of either axis or both), drawn above and at
+        the right.
     ax
         Axes of the heatmap; bars and colour bar are inset beside it. A new figure of 183 mm when None.
 
     Returns
     -------
-    Axes with the heatmap as ``ax.images[0]``; ``ax.child_axes`` are the bars (if any) and the colour bar.
+    Axes with the heatmap as ``ax.images[0]``; ``ax.child_axes`` are the bars (if any), the strip, the trees and the
+    colour bar, in this order.
 
     Raises
     ------
@@ -70,8 +77,12 @@ def heatmap(
         low, high = limits or (None, None)
         image = ax.imshow(grid.to_numpy(float), aspect="auto", cmap="viridis", vmin=low, vmax=high, rasterized=False)
         _label_grid(ax, clusters, markers)
+        _name_rows(ax, names, clusters)
         _bars(ax, names, clusters, palette)
-        scale = ax.inset_axes((1.19, 0.02, 0.014, 0.46) if "frequency" in names else (1.03, 0.02, 0.014, 0.46))
+        above = 1.0 + _strip(ax, names, markers)
+        right = 1.16 if "frequency" in names else 1.015
+        right += _trees(ax, trees, right, above)
+        scale = ax.inset_axes((right + 0.02, 0.02, 0.014, 0.46))
         bar = ax.figure.colorbar(image, cax=scale)
         bar.outline.set_linewidth(0.5)
         scale.tick_params(labelsize=TEXT, width=0.5, length=2)
@@ -114,3 +125,47 @@ def _bars(ax: Axes, table: pd.DataFrame, clusters: Sequence[str], palette: Mappi
     side.tick_params(axis="y", length=0, labelleft=False)
     side.spines["left"].set_visible(False)
     side.set_xlabel("% of cells", fontsize=TEXT)
+
+
+def _name_rows(ax: Axes, table: pd.DataFrame, clusters: Sequence[str]) -> None:
+    """Write the name of each cluster after its number."""
+    if "name" not in table:
+        return
+    name = table.drop_duplicates("cluster").set_index("cluster")["name"].fillna("").astype(str)
+    words = [f"{brief(c, 10)}  {brief(name[c], 30)}".rstrip() if name[c] != c else brief(c, 30) for c in clusters]
+    ax.set_yticks(range(len(clusters)), words, fontsize=TEXT)
+
+
+def _strip(ax: Axes, table: pd.DataFrame, markers: Sequence[str]) -> float:
+    """Draw the class of each marker above its column; returns the height taken, in parts of the heatmap."""
+    if "class" not in table:
+        return 0.0
+    row = 1.0 / max(len(ax.get_yticks()), 1)
+    kind = table.drop_duplicates("marker").set_index("marker")["class"].astype(str).reindex(list(markers))
+    kinds = in_order(kind)
+    palette = dict(zip(kinds, ("#56b4e9", "#e69f00", "#999999", "#cc79a7", "#009e73") * len(kinds), strict=False))
+    strip = ax.inset_axes((0.0, 1.0 + 0.15 * row, 1.0, 0.4 * row), sharex=ax)
+    strip.bar(range(len(markers)), 1.0, width=1.0, color=[palette[k] for k in kind], linewidth=0)
+    strip.set_ylim(0, 1)
+    strip.set_axis_off()
+    key(strip, palette, loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=len(kinds))
+    return 0.65 * row
+
+
+def _trees(ax: Axes, trees: pd.DataFrame | None, right: float, above: float) -> float:
+    """Draw the trees of columns and rows; returns the width taken at the right, in parts of the heatmap."""
+    if trees is None or not len(trees):
+        return 0.0
+    has_columns(trees.columns, ["axis", "line", "place", "height"], where="plot.heatmap, trees")
+    row, taken = 1.0 / max(len(ax.get_yticks()), 1), 0.0
+    for axis, lines in trees.groupby("axis", sort=False):
+        upright = axis == "marker"
+        box = (0.0, above, 1.0, 1.6 * row) if upright else (right, 0.0, 0.06, 1.0)
+        side = ax.inset_axes(box, **({"sharex": ax} if upright else {"sharey": ax}))
+        for _, line in lines.groupby("line", sort=False):
+            x, y = line["place"], line["height"]
+            side.plot(*((x, y) if upright else (y, x)), color="0.35", linewidth=0.6, solid_joinstyle="miter")
+        (side.set_ylim if upright else side.set_xlim)(0, 1.05)
+        side.set_axis_off()
+        taken += 0.0 if upright else 0.065
+    return taken

@@ -30,8 +30,8 @@ def map(
     table
         Columns ``x y`` and ``color``, one row a cell in the order in which they are drawn (:func:`cytof.track.map`).
     color
-        Column to colour by. Text or categorical: fixed colours per category. Float: viridis from the 1st to the 99th
-        value as they are in ``table.attrs["range"]``, or from the lowest to the highest value.
+        Column to colour by. Text or categorical: fixed colours per category. Float (a marker, or the ``density`` of
+        :func:`cytof.track.map_density`): viridis over ``table.attrs["range"]``, or from lowest to highest.
     palette
         Category -> colour; :func:`colors` of the categories when None.
     size
@@ -66,10 +66,7 @@ def map(
             low, high = table.attrs.get("range", (table[color].min(), table[color].max()))
             points = _points(ax, table, table[color].to_numpy(float), size, vmin=low, vmax=high, cmap="viridis")
             if legend:
-                bar = ax.figure.colorbar(points, ax=ax, shrink=0.6, aspect=18, pad=0.02)
-                bar.ax.tick_params(labelsize=TEXT, width=0.5, length=2)
-                bar.outline.set_linewidth(0.5)
-                bar.set_label("arcsinh(counts/5)", size=TEXT)
+                _scale(ax.figure, points, ax, color)
         else:
             names = in_order(table[color])
             palette = palette or colors(names)
@@ -117,14 +114,16 @@ def maps(
 
     has_columns(table.columns, ["x", "y", color, by], where="plot.maps")
     with style():
-        levels = in_order(table[by])
-        names = in_order(table[color])
+        levels, number = in_order(table[by]), _is_number(table[color])
+        names = [] if number else in_order(table[color])
         palette = palette or colors(names)
+        span = table.attrs.get("range", (table[color].min(), table[color].max())) if number else None
         columns = columns or min(len(levels), 4) or 1
         rows = -(-len(levels) // columns) or 1
         grid = np.atleast_1d(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)).ravel()
         for ax, level in zip(grid, levels, strict=False):
             here = table[table[by].astype(str) == level]
+            here.attrs["range"] = span
             _points(ax, table, _BACKGROUND, size * 0.7)
             map(here, color=color, palette=palette, size=size, legend=False, name=name, ax=ax)
             ax.set_title(f"{brief(level)} (n = {len(here):,})", fontsize=TEXT + 1)
@@ -132,7 +131,10 @@ def maps(
             ax.set_visible(place < len(levels))
             ax.set_xlabel(ax.get_xlabel() if place >= len(levels) - columns else "")
             ax.set_ylabel(ax.get_ylabel() if place % columns == 0 else "")
-        key(figure, {n: palette[n] for n in names}, title=None, loc="outside right center")
+        if number:
+            _scale(figure, grid[0].collections[-1], list(grid), color)
+        else:
+            key(figure, {n: palette[n] for n in names}, title=None, loc="outside right center")
     return grid[: len(levels)]
 
 
@@ -157,6 +159,13 @@ def key(home: Any, palette: Mapping[str, str], *, title: str | None = None, **pl
         handles=marks, title=title, fontsize=TEXT, title_fontsize=TEXT, frameon=False, handletextpad=0.1,
         labelspacing=0.35, borderaxespad=0.3, columnspacing=0.8, **(rows | place),
     )  # fmt: skip
+
+
+def _scale(figure: Any, points: Any, ax: Any, color: str) -> None:
+    bar = figure.colorbar(points, ax=ax, shrink=0.6, aspect=18, pad=0.02)
+    bar.ax.tick_params(labelsize=TEXT, width=0.5, length=2)
+    bar.outline.set_linewidth(0.5)
+    bar.set_label("density (0-1)" if color == "density" else "arcsinh(counts/5)", size=TEXT)
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -8,11 +8,13 @@ from cytof.track._disagreement import disagreement
 from cytof.track._distributions import distributions
 from cytof.track._flow import flow
 from cytof.track._interval import clopper_pearson
+from cytof.track._likeness import non_redundancy, sample_distances
 from cytof.track._map import map
 from cytof.track._planning import events_needed
 from cytof.track._profile import profile
 from cytof.track._safety import safety
 from cytof.track._sensitivity import gate_sensitivity
+from cytof.track._shape import dendrogram, densities, map_density, stars
 from cytof.track._state import state
 from cytof.track._subsets import composition, subsets
 
@@ -22,6 +24,8 @@ __all__ = [
     "composition",
     "concordance",
     "courses",
+    "dendrogram",
+    "densities",
     "detection_power",
     "disagreement",
     "distributions",
@@ -32,9 +36,13 @@ __all__ = [
     "limit_of_detection",
     "limit_of_quantification",
     "map",
+    "map_density",
+    "non_redundancy",
     "persistence",
     "profile",
     "safety",
+    "sample_distances",
+    "stars",
     "state",
     "subsets",
 ]

@@ -47,10 +47,11 @@ def profile(
     markers
         Markers; None for all of class ``type`` and ``state`` that no gate made constant, without the CAR.
     scale
-        ``01``: each marker's values, cell by cell, so that its ``trim`` and ``1 - trim`` quantiles over all labelled
-        cells become 0 and 1 (what lies outside is set to 0 and 1), before the statistic: a marker that tells no
-        cluster apart stays an even column. ``zscore``: the clusters' values, minus their mean, by their standard
-        deviation (n - 1), after the statistic. ``none``: arcsinh values.
+        ``01`` (or ``first``): each marker's values, cell by cell, so that its ``trim`` and ``1 - trim`` quantiles over
+        all labelled cells become 0 and 1 (what lies outside is set to 0 and 1), before the statistic: a marker that
+        tells no cluster apart stays an even column. ``last``: the clusters' values, between their ``trim`` and
+        ``1 - trim`` quantiles, after the statistic: each marker spans 0 to 1. ``zscore``: the clusters' values, minus
+        their mean, by their standard deviation (n - 1), after the statistic. ``none``: arcsinh values.
     statistic
         ``mean`` or ``median`` over the cells of a cluster.
     trim
@@ -81,7 +82,8 @@ def profile(
     Source: Nowicka et al. 2017, F1000Research 6:748 (0-1 scaling between quantiles of cells); Bar-Joseph et al.
     2001, Bioinformatics 17:S22 (optimal leaf order).
     """
-    one_of(scale, ("01", "none", "zscore"), "scale")
+    one_of(scale, ("01", "first", "last", "none", "zscore"), "scale")
+    scale = "01" if scale == "first" else scale
     one_of(statistic, ("mean", "median"), "statistic")
     in_range(trim, 0, 0.499, "trim")
     names = default_markers(adata, markers)
@@ -100,6 +102,8 @@ def profile(
         value[:, m] = _scaled(parts, np.sort(x), trim, statistic) if scale == "01" else raw[:, m]
     if scale == "zscore":
         value = _zscore(value)
+    if scale == "last":
+        value = _last(value, trim)
     return _tidy([label(groupby, c) for c in clusters], names, value, raw, n).assign(scale=scale, statistic=statistic)
 
 
@@ -122,6 +126,13 @@ def _scaled(
     if not high > low:
         return [0.0] * len(parts)
     return [_centre(np.clip((p.astype(np.float64) - low) / (high - low), 0, 1), statistic) for p in parts]
+
+
+def _last(value: NDArray[np.float64], trim: float) -> NDArray[np.float64]:
+    """Return each column from 0 to 1 between its quantiles; 0 where all are equal."""
+    low, high = np.nanquantile(value, [trim, 1 - trim], axis=0)
+    span = np.where(high - low > 1e-12, high - low, np.inf)
+    return np.clip((value - low) / span, 0, 1)
 
 
 def _zscore(value: NDArray[np.float64]) -> NDArray[np.float64]:
