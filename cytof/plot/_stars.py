@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["stars"]
 
-_ARMS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")  # Okabe, Ito
+# Okabe and Ito's colours
+_ARMS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
 
 
 def stars(
@@ -66,7 +67,8 @@ def stars(
     palette = palette or colors(clusters)
     arms = {m: _ARMS[i % len(_ARMS)] for i, m in enumerate(markers)}
     long = np.hypot(edges["x1"] - edges["x0"], edges["y1"] - edges["y0"])
-    radius = (0.62 * float(np.median(long)) if len(long) else 1.0) * np.sqrt(np.clip(each["n"] / each["n"].max(), 0.06, 1))
+    widest = 0.62 * float(np.median(long)) if len(long) else 1.0
+    radius = widest * np.sqrt(np.clip(each["n"] / each["n"].max(), 0.06, 1))
     size = dict(zip(each["node"], radius, strict=True))
     with style():
         ax = _axes(ax, DOUBLE, 120.0)

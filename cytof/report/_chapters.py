@@ -79,13 +79,14 @@ def chapters(
             *_table("Events in each gate, percent of parent", home.get("counts"), folded=True),
             *_table("Blanks of the CAR gate", home.get("blanks"), folded=True)]),
         Chapter("clusters", "Clusters", items=[
-            *_pick(figures, "figure4a"),
+            *_pick(figures, "figure4a", "som_tree", "delta_area", "nrs"),
             *[i for title, t in cluster_tables(adata).items()
               for i in _table(title, t, folded=not title.startswith("Names"))],
             *_table("Profile of the clusters", made.tables.get("profile"), folded=True)], texts=cluster_words(adata)),
-        Chapter("map", "Map", items=_pick(figures, "figure4b", "map_markers")),
+        Chapter("map", "Map", items=_pick(figures, "figure4b", "map_density", "supplement4")),
         Chapter("tracking", "Tracking over the visits", items=[
-            *_pick(figures, "figure4c"), *_table("Abundance", made.tables.get("persistence")),
+            *_pick(figures, "figure4c", "cluster_flow", "cluster_frequencies"),
+            *_table("Abundance", made.tables.get("persistence")),
             *_table("Persistence: peak, last detection, area, half-life", made.tables.get("courses")),
             *_table("Subsets", made.tables.get("subsets"), folded=True),
             *_table("Subsets of host T cells", made.tables.get("host_subsets"), folded=True),
@@ -100,7 +101,8 @@ def chapters(
             *_pick(figures, "figure4e"),
             *_table("Tests of CAR T against host T", made.tables.get("arms_tests"), folded=True),
             *_table("Change of CAR T beside the change of host T", made.tables.get("host_change"), folded=True),
-            *_table("Shares of subsets over the visits", made.tables.get("shares_tests"), folded=True)]),
+            *_table("Shares of subsets over the visits", made.tables.get("shares_tests"), folded=True),
+            *_pick(figures, "supplement5", "supplement6", "samples_mds")]),
         Chapter("methods", "Methods", texts=methods),
         Chapter("provenance", "Provenance", items=_provenance(adata, provenance or {})),
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from cytof.report import _panels
 from cytof.report._gates import by_unusual, gate_multiples, gate_page, multiples_height, page_height
 from cytof.report._legends import legend
 from cytof.report._sheet import save, sheet
+from cytof.report._supplement import PLANS, Plan, supplement_tables
 from cytof.report._tables import Settings, StudyTables, line_thresholds, study_tables
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ _NEEDS = {
     "E": ("arms",),
 }
 _CSV = {
-    "A": {"": "profile"},
+    "A": {"": "profile", "_trees": "trees"},
     "B": {"": "map"},
     "C": {"_subsets": "subsets", "_subset_clusters": "make_up", "_sample_clusters": "clusters"},
     "D": {"": "violins", "_tests": "violins_tests"},
@@ -93,8 +94,9 @@ def figures(
 
     Writes
     ------
-    ``figure4a..e.{pdf,png,csv}`` (C: three CSVs; D, E: a second one with the tests), ``figure4.png``, ``persistence``,
-    ``map_markers``, ``waterfall``, ``thresholds`` likewise, and ``legends.md``. Same cells, same bytes.
+    ``figure4a..e.{pdf,svg,png,csv}`` (A: a second CSV with the trees; C: three; D, E: one with the tests),
+    ``figure4.png``, the supplement (``supplement4`` to ``6``, ``cluster_flow`` ...), ``persistence``, ``waterfall``,
+    ``thresholds`` likewise, and ``legends.md``. Same cells, same bytes.
 
     Raises
     ------
@@ -114,6 +116,7 @@ def figures(
     made = made or study_tables(adata, settings)
     drawn = [_letter(letter, adata, made, settings, out) for letter in _panels.PANELS]
     drawn.append(_combined(drawn, out))
+    drawn += _supplement(adata, made, settings, out)
     drawn += _others(adata, made, settings, out, waterfall)
     if views is not None and len(views):
         drawn += gate_pages(views, out, made.scope.samples)
@@ -122,21 +125,20 @@ def figures(
     return drawn
 
 
-def _height(letter: str, made: StudyTables) -> float:
+def _height(letter: str, made: StudyTables, settings: Settings) -> float:
     """Return the height of a panel in mm."""
     tables, names = made.tables, [*made.scope.visits, *made.scope.samples]
     turned = 22.0 if max(map(len, names), default=0) * len(made.scope.samples) > 40 else 0.0  # labels stand upright
     if letter == "A":
         longest = max(len(str(m)) for m in tables["profile"]["marker"])
-        return 20.0 + 5.0 * tables["profile"]["cluster"].nunique() + min(longest, 18) * 1.2
+        return 30.0 + 5.0 * tables["profile"]["cluster"].nunique() + min(longest, 18) * 1.2
     if letter == "B":
-        n, table = len(made.scope.visits), tables["map"]
-        wide, tall = (max(float(table[c].max() - table[c].min()), 1e-6) for c in ("x", "y"))
-        columns = min(n, 4)
-        return 4.0 + -(-n // columns) * (7.0 + min(160.0 / columns, 80.0) * min(max(tall / wide, 0.5), 1.5))
+        return _panels.maps_height(made)
     if letter == "D":
-        return 18.0 + 21.0 * tables["violins"]["marker"].nunique() + turned
-    return {"C": 62.0 + turned, "E": 48.0}[letter]
+        rows = tables["violins"]["marker"].nunique()
+        rows *= len(settings.drawn_subsets) if len(made.scope.visits) > _panels.MANY else 1
+        return 18.0 + 23.0 * rows + turned
+    return {"C": (62.0 + turned) * (3 if len(made.scope.samples) > _panels.MANY else 1), "E": 48.0}[letter]
 
 
 def _reason(letter: str, made: StudyTables) -> str:
@@ -152,7 +154,7 @@ def _letter(letter: str, adata: AnnData, made: StudyTables, settings: Settings, 
     reason = _reason(letter, made)
     if reason:
         return Drawn(name, title, skipped=reason)
-    height = _height(letter, made) + 4.0
+    height = _height(letter, made, settings) + 4.0
 
     def fill(figure: FigureBase) -> None:
         _panels.PANELS[letter](figure, made, settings)
@@ -187,6 +189,29 @@ def _combined(drawn: Sequence[Drawn], out: Path) -> Drawn:
     return Drawn("figure4", "Figure 4", said, (path,))
 
 
+def _supplement(adata: AnnData, made: StudyTables, settings: Settings, out: Path) -> list[Drawn]:
+    """Draw the supplement; its tables are made here where :func:`study_tables` was not asked for them."""
+    supplement_tables(adata, made, settings)
+    drawn = []
+    for plan in PLANS:
+        title = plan.title.format(name=made.scope.name)
+        if plan.needs not in made.tables:
+            drawn.append(Drawn(plan.name, title, skipped=made.missing.get(plan.needs, "there is no table for it")))
+            continue
+        fill = partial(_fill, plan, made, settings)
+        files = save(sheet(plan.width, plan.height(made), fill, layout=plan.layout), out / plan.name)
+        for suffix, table in plan.tables.items():
+            if table in made.tables:
+                files.append(out / f"{plan.name}{suffix}.csv")
+                write_table(files[-1], made.tables[table])
+        drawn.append(Drawn(plan.name, title, plan.words(adata, made, settings), tuple(files)))
+    return drawn
+
+
+def _fill(plan: Plan, made: StudyTables, settings: Settings, figure: FigureBase) -> None:
+    plan.fill(figure, made, settings)
+
+
 def _others(
     adata: AnnData, made: StudyTables, settings: Settings, out: Path, waterfall: pd.DataFrame | None
 ) -> list[Drawn]:
@@ -196,12 +221,9 @@ def _others(
     thresholds = line_thresholds(adata)
     if len(thresholds):
         tables["thresholds"] = thresholds
-    n_markers = tables["markers_map"].shape[1] - 3 if "markers_map" in tables else 0
     plans: list[tuple[str, str, str, tuple[float, float], Callable[[FigureBase], object]]] = [
         ("persistence", "persistence", f"Share of {made.scope.name} over time", (plot.SINGLE, 62.0),
          lambda f: _panels.persistence(f, made, settings)),
-        ("map_markers", "markers_map", f"Map of {made.scope.name} coloured by marker",
-         (plot.DOUBLE, _panels.marker_maps_height(n_markers)), lambda f: _panels.marker_maps(f, made, settings)),
         ("waterfall", "waterfall", "Events left after each cleaning step",
          (plot.DOUBLE, _tall(tables, "waterfall", "step")),
          lambda f: plot.waterfall(tables["waterfall"], ax=f.subplots())),
@@ -213,8 +235,7 @@ def _others(
         if table not in tables:
             drawn.append(Drawn(name, title, skipped=made.missing.get(table, "there is no table for it")))
             continue
-        layout = None if name == "map_markers" else "constrained"
-        files = save(sheet(*size, fill, layout=layout), out / name)
+        files = save(sheet(*size, fill), out / name)
         files.append(out / f"{name}.csv")
         write_table(files[-1], tables[table])
         drawn.append(Drawn(name, title, legend(table, adata, made, settings), tuple(files)))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cytof.report._tables import Settings, StudyTables
 
-__all__ = ["legend", "steps_of"]
+__all__ = ["legend", "method_words", "steps_of", "who_words"]
 
 _TESTS = {
     "rank-sum": "two-sided Wilcoxon rank-sum test",
@@ -54,7 +54,8 @@ def legend(which: str, adata: AnnData, made: StudyTables, settings: Settings) ->
     Parameters
     ----------
     which
-        ``A`` to ``E``, ``persistence``, ``markers_map``, ``waterfall`` or ``thresholds``.
+        ``A`` to ``E``, ``persistence``, ``markers_map``, ``waterfall`` or ``thresholds``; ``tests:<table>`` for the
+        sentence on the tests alone.
     adata
         Cells, for the steps that ran.
     made
@@ -71,13 +72,23 @@ def legend(which: str, adata: AnnData, made: StudyTables, settings: Settings) ->
     >>> legend("A", cells, study_tables(cells), Settings()).startswith("Mean expression of 2 markers in 2 clusters")
     True
     """
+    if which.startswith("tests:"):
+        return _test_words(made, which.removeprefix("tests:"))
     write = {"A": _heatmap, "B": _map, "C": _make_up, "D": _over_time, "E": _host, "persistence": _persistence,
              "markers_map": _markers_map, "waterfall": _waterfall, "thresholds": _thresholds}[which]  # fmt: skip
     return write(adata, made, settings)
 
 
-def _method(adata: AnnData, settings: Settings) -> str:
-    """Name the clustering as it ran: method, parameters, seed."""
+def method_words(adata: AnnData, settings: Settings) -> str:
+    """Name the clustering as it ran: method, parameters, seed.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> from cytof.report._tables import Settings
+    >>> method_words(anndata.AnnData(np.zeros((1, 1), np.float32)), Settings())
+    'FlowSOM'
+    """
     steps, name = steps_of(adata), settings.groupby
     step = next((s for s in (name, f"cluster.{name}") if s in steps), None)
     word = _METHODS.get(name.split(":")[0], name)
@@ -97,8 +108,17 @@ def _number(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"
 
 
-def _who(made: StudyTables, n: int) -> str:
-    """Say how many cells of how many samples and patients."""
+def who_words(made: StudyTables, n: int) -> str:
+    """Say how many cells of how many samples and patients.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np, pandas as pd
+    >>> from cytof.report._tables import study_tables
+    >>> obs = pd.DataFrame({"sample_id": ["a", "b"]}, index=["1", "2"])
+    >>> who_words(study_tables(anndata.AnnData(np.zeros((2, 1), np.float32), obs=obs)), 2)
+    'n = 2 cells from 2 samples'
+    """
     scope = made.scope
     patients = f" of {_number(len(scope.patients), 'patient')}" if scope.patients else ""
     cells = scope.name if n != 1 else scope.name.removesuffix("s")
@@ -116,13 +136,15 @@ def _heatmap(adata: AnnData, made: StudyTables, settings: Settings) -> str:
     scaled = {
         "01": "scaled from 0 to 1 between the 1st and 99th percentile of all clustered cells",
         "zscore": "as z-scores over the clusters",
+        "last": "scaled from 0 to 1 over the clusters",
         "none": "on the arcsinh scale",
     }[str(table["scale"].iloc[0])]
     return (
         f"{str(table['statistic'].iloc[0]).capitalize()} expression of {table['marker'].nunique()} markers in "
-        f"{len(clusters)} clusters found with {_method(adata, settings)}, {scaled}; rows and columns in the order of "
-        f"hierarchical clustering (average linkage, Euclidean). Bars: share of each cluster among all clustered cells. "
-        f"{_who(made, int(clusters['n'].sum()))}."
+        f"{len(clusters)} clusters found with {method_words(adata, settings)}, {scaled}; rows and columns in the order "
+        f"of hierarchical clustering (average linkage, Euclidean; trees), strip: class of the marker. Bars: share of "
+        f"each cluster among all clustered cells. "
+        f"{who_words(made, int(clusters['n'].sum()))}."
     )
 
 
@@ -137,8 +159,8 @@ def _map(adata: AnnData, made: StudyTables, settings: Settings) -> str:
     counts = ", ".join(f"{v}: {int(each.get(v, 0)):,}" for v in made.scope.visits)
     return (
         f"t-SNE map{said} of {made.scope.name}, one panel a visit on shared axes, coloured by "
-        f"{_method(adata, settings)} cluster; "
-        f"cells of all visits in grey. {_who(made, len(table))} on the map ({counts})."
+        f"{method_words(adata, settings)} cluster; "
+        f"cells of all visits in grey. {who_words(made, len(table))} on the map ({counts})."
     )
 
 
@@ -148,7 +170,7 @@ def _make_up(adata: AnnData, made: StudyTables, settings: Settings) -> str:
         of = made.tables["subsets"]["denominator"].iloc[0]
         parts.append(f"Left: subsets by the CD4 and CD8 gates in percent of {of} cells, per visit.")
     if "make_up" in made.tables:
-        parts.append(f"Middle: {_method(adata, settings)} clusters of each subset, cells of all samples together.")
+        parts.append(f"Middle: {method_words(adata, settings)} clusters of each subset, cells of all samples together.")
     if "clusters" in made.tables:
         parts.append("Right: clusters of each sample.")
     parts.append("n beneath each bar: cells. DN, CD4 and CD8 double negative; DP, double positive.")
@@ -177,7 +199,7 @@ def _over_time(adata: AnnData, made: StudyTables, settings: Settings) -> str:
         f"Expression (arcsinh of counts / 5) of {', '.join(table['marker'].drop_duplicates())} in "
         f"{', '.join(subsets)} {made.scope.name} over the visits; line: median; violins of up to 1,000 quantiles "
         f"of all cells, dots for groups of fewer than 10 cells. {_test_words(made, 'violins_tests')}"
-        f"{_who(made, n)}.{_left_out(made, 'violins')}"
+        f"{who_words(made, n)}.{_left_out(made, 'violins')}"
     )
 
 
@@ -207,7 +229,7 @@ def _markers_map(adata: AnnData, made: StudyTables, settings: Settings) -> str:
     table = made.tables["markers_map"]
     return (
         f"The map of panel B coloured by {table.shape[1] - 3} markers, each from its 1st (low) to its 99th (high) "
-        f"percentile. {_who(made, len(table))}."
+        f"percentile. {who_words(made, len(table))}."
     )
 
 

@@ -16,17 +16,25 @@ if TYPE_CHECKING:
     from cytof.report._tables import Settings, StudyTables
 
 __all__ = [
+    "MANY",
     "PANELS",
     "cluster_colors",
+    "columns",
     "heatmap",
     "host",
     "make_up",
+    "maps_height",
     "marker_maps",
     "marker_maps_height",
     "over_time",
     "persistence",
     "visit_maps",
+    "visits_in_order",
 ]
+
+
+MANY = 12
+"""Samples or visits that still stand side by side in a column of three panels."""
 
 
 def heatmap(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
@@ -34,7 +42,11 @@ def heatmap(figure: FigureBase, made: StudyTables, settings: Settings) -> list[A
     ax = figure.subplots()
     table = made.tables["profile"]
     label = f"{table['statistic'].iloc[0]} expression (0-1)"
-    return [plot.heatmap(table, label=label, palette=cluster_colors(made), ax=ax)]
+    drawn = plot.heatmap(table, label=label, palette=cluster_colors(made), trees=made.tables.get("trees"), ax=ax)
+    engine = figure.get_layout_engine() if hasattr(figure, "get_layout_engine") else None
+    for _ in range(2 if engine else 0):  # what hangs on the heatmap grows and shrinks with it: until that has settled
+        engine.execute(figure)
+    return [drawn]
 
 
 def cluster_colors(made: StudyTables) -> dict[str, str]:
@@ -52,12 +64,28 @@ def cluster_colors(made: StudyTables) -> dict[str, str]:
 
 def visit_maps(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
     """B: one map a visit, coloured by cluster."""
-    table = _visits_in_order(made.tables["map"], made)
-    panels = plot.maps(table, figure, by=made.scope.visit, color=settings.groupby, palette=cluster_colors(made))
-    return list(panels)
+    table = visits_in_order(made.tables["map"], made)
+    return list(plot.maps(
+        table, figure, by=made.scope.visit, color=settings.groupby, palette=cluster_colors(made), columns=columns(made),
+    ))  # fmt: skip
 
 
-def _visits_in_order(table: pd.DataFrame, made: StudyTables) -> pd.DataFrame:
+def columns(made: StudyTables) -> int:
+    """Return how many maps stand side by side: small ones where there are many visits."""
+    n = len(made.scope.visits)
+    return min(n, 4) if n <= 12 else 8
+
+
+def maps_height(made: StudyTables) -> float:
+    """Return the height in mm of one map a visit."""
+    table, across = made.tables["map"], columns(made)
+    wide, tall = (max(float(table[c].max() - table[c].min()), 1e-6) for c in ("x", "y"))
+    each = min(160.0 / across, 80.0) * min(max(tall / wide, 0.5), 1.5)
+    return 4.0 + -(-len(made.scope.visits) // across) * (7.0 + each)
+
+
+def visits_in_order(table: pd.DataFrame, made: StudyTables) -> pd.DataFrame:
+    """Return the table with the visits as categories in order."""
     import pandas as pd
 
     visit = made.scope.visit
@@ -79,10 +107,11 @@ def make_up(figure: FigureBase, made: StudyTables, settings: Settings) -> list[A
         samples, order = tables["clusters"].rename(columns={"subset": "sample"}), made.scope.samples
         drawn.append(("clusters of each sample", lambda ax: plot.composition(
             samples, x="sample", fill="cluster", palette=palette, order=order, total="n_subset", ax=ax)))  # fmt: skip
-    axes = figure.subplots(1, len(drawn), squeeze=False)[0]
+    many = len(made.scope.samples) > MANY
+    axes = figure.subplots(*((len(drawn), 1) if many else (1, len(drawn))), squeeze=False).ravel()
     for ax, (title, draw) in zip(axes, drawn, strict=True):
         draw(ax).set_title(title, fontsize=plot.TEXT + 1)
-    for ax in axes[:-1]:
+    for ax in axes[:-1] if not many else ():
         if drawn[-1][0].startswith("clusters") and ax.get_title().startswith("clusters"):
             ax.get_legend().remove()  # the last one has the same clusters
     return list(axes)
@@ -96,13 +125,29 @@ def over_time(figure: FigureBase, made: StudyTables, settings: Settings) -> list
     markers = list(table["marker"].drop_duplicates())
     present = set(table["subset"])
     subsets = [s for s in settings.drawn_subsets if s in present]
+    if len(made.scope.visits) > MANY:
+        return _stacked(figure, made, [(m, s) for m in markers for s in subsets], tests)
     grid = figure.subplots(len(markers), len(subsets), sharex="col", sharey="row", squeeze=False)
     for r, marker in enumerate(markers):
         for c, subset in enumerate(subsets):
             ax = plot.violins(table, tests, marker=marker, subset=subset, order=made.scope.visits, ax=grid[r, c])
             _in_grid(ax, first_column=c == 0, last_row=r == len(markers) - 1)
             _heading(ax, subset if r == 0 else "")
+    for row in grid:  # one scale a row, with room for the brackets of each of its panels
+        row[0].set_ylim(top=max(ax.get_ylim()[1] for ax in row))
     return list(grid.ravel())
+
+
+def _stacked(
+    figure: FigureBase, made: StudyTables, pairs: list[tuple[str, str]], tests: pd.DataFrame | None
+) -> list[Axes]:
+    """Draw marker and subset in a row of its own each, the width of the page for many visits."""
+    grid = figure.subplots(len(pairs), 1, sharex=True, squeeze=False)[:, 0]
+    for place, (ax, (marker, subset)) in enumerate(zip(grid, pairs, strict=True)):
+        plot.violins(made.tables["violins"], tests, marker=marker, subset=subset, order=made.scope.visits, ax=ax)
+        _in_grid(ax, first_column=True, last_row=place == len(pairs) - 1)
+        ax.set_ylabel(f"{plot.brief(marker)}\n{subset}", fontsize=plot.TEXT + 1)
+    return list(grid)
 
 
 def _in_grid(ax: Axes, *, first_column: bool, last_row: bool) -> None:

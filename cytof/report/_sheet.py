@@ -1,4 +1,4 @@
-"""A figure of a given size in mm, and its files: PDF with embedded fonts and PNG of 300 dpi, without dates."""
+"""A figure of a given size in mm, and its files: PDF with embedded fonts, SVG and PNG of 300 dpi, without dates."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def sheet(width: float, height: float, fill: Callable[[FigureBase], object], *, 
     return figure
 
 
-def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "png")) -> list[Path]:
-    """Write a figure as ``<stem>.pdf`` (fonts embedded, Type 42) and ``<stem>.png`` (300 dpi), without dates.
+def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "png", "svg")) -> list[Path]:
+    """Write a figure as ``<stem>.pdf`` (fonts embedded, Type 42), ``.svg`` (text as text) and ``.png`` (300 dpi).
+
+    No date is written into any of them: the same figure gives the same bytes.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "
     stem
         Path without the ending.
     formats
-        Of ``pdf png``.
+        Of ``pdf png svg``.
 
     Returns
     -------
@@ -56,10 +58,11 @@ def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "
     --------
     >>> import tempfile; from matplotlib.figure import Figure
     >>> [p.name for p in save(Figure(), Path(tempfile.mkdtemp()) / "empty")]
-    ['empty.pdf', 'empty.png']
+    ['empty.pdf', 'empty.png', 'empty.svg']
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     # one drawing a file: the canvases are called without Figure.savefig, which draws twice when there is a layout
     def picture(part: Path) -> None:
@@ -69,10 +72,13 @@ def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "
     def document(part: Path) -> None:
         FigureCanvasPdf(figure).print_pdf(part, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
 
+    def drawing(part: Path) -> None:
+        FigureCanvasSVG(figure).print_svg(part, metadata={"Date": None, "Creator": None})
+
     stem = Path(stem)
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in formats}
     with plot.style():
-        for kind, write in (("png", picture), ("pdf", document)):
+        for kind, write in (("png", picture), ("pdf", document), ("svg", drawing)):
             if kind in paths:
                 with atomic(paths[kind]) as part:
                     write(part)

@@ -12,15 +12,18 @@ from cytof import compare, track
 from cytof.errors import CytofError
 from cytof.keys import OBSM, UNS, Obs, Var
 from cytof.plot import in_order
-from cytof.track._cells import default_markers, levels
+from cytof.track import default_markers, levels
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["Scope", "Settings", "StudyTables", "flags", "line_thresholds", "scope_of", "study_tables"]
+__all__ = [
+    "ARMS", "Scope", "Settings", "StudyTables", "attempt", "flags", "line_thresholds", "scope_of", "study_tables",
+]  # fmt: skip
 
 ARMS = {"CAR+": "CAR T", "CAR-": "Host T"}
+"""Names of the two arms in the figures."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +185,14 @@ def study_tables(adata: AnnData, settings: Settings | None = None) -> StudyTable
     scope = scope_of(adata)
     made = StudyTables(scope)
     cells, groupby = scope.cells, settings.groupby
-    _try(made, "profile", lambda: track.profile(cells, groupby=groupby))
-    _try(made, "map", lambda: _map(made, settings))
-    _try(made, "markers_map", lambda: _marker_map(made, settings))
-    _try(made, "subsets", lambda: track.subsets(adata, of=scope.gate))
-    _try(made, "make_up", lambda: track.composition(cells, groupby=groupby))
-    _try(made, "clusters", lambda: track.composition(cells, groupby=groupby, within=Obs.SAMPLE))
+    attempt(made, "profile", lambda: _profile(cells, groupby))
+    if "profile" in made.tables:
+        attempt(made, "trees", lambda: _trees(made.tables["profile"]))
+    attempt(made, "map", lambda: _map(made, settings))
+    attempt(made, "markers_map", lambda: _marker_map(made, settings))
+    attempt(made, "subsets", lambda: track.subsets(adata, of=scope.gate))
+    attempt(made, "make_up", lambda: track.composition(cells, groupby=groupby))
+    attempt(made, "clusters", lambda: track.composition(cells, groupby=groupby, within=Obs.SAMPLE))
     _over_time(made, settings)
     _against_host(adata, made, settings)
     _beside_host(adata, made, settings)
@@ -195,11 +200,11 @@ def study_tables(adata: AnnData, settings: Settings | None = None) -> StudyTable
     if scope.gate == "root":
         made.missing["persistence"] = "without gates there is nothing to take a share of"
     else:
-        _try(made, "persistence", lambda: track.abundance(adata, population=scope.gate, of=denominator))
-        _try(made, "courses", lambda: track.persistence(made.tables["persistence"], adata))
-    _try(made, "host_subsets", lambda: track.subsets(adata, of="CAR-"))
-    _try(made, "safety", lambda: track.safety(cells, groupby=groupby))
-    _try(made, "disagreement", lambda: track.disagreement(cells, groupby=groupby))
+        attempt(made, "persistence", lambda: track.abundance(adata, population=scope.gate, of=denominator))
+        attempt(made, "courses", lambda: track.persistence(made.tables["persistence"], adata))
+    attempt(made, "host_subsets", lambda: track.subsets(adata, of="CAR-"))
+    attempt(made, "safety", lambda: track.safety(cells, groupby=groupby))
+    attempt(made, "disagreement", lambda: track.disagreement(cells, groupby=groupby))
     for name in ("subsets", "persistence"):
         if name in made.tables:  # gates by their last name, as a reader knows them
             table = made.tables[name]
@@ -217,8 +222,16 @@ def _has_one(adata: AnnData, gate: str) -> bool:
     return paths[(paths == gate) | paths.str.endswith(f"/{gate}")].nunique() == 1
 
 
-def _try(made: StudyTables, name: str, make: object) -> None:
-    """Keep a table, or the message of why there is none: one figure that cannot be drawn stops no other."""
+def attempt(made: StudyTables, name: str, make: object) -> None:
+    """Keep a table, or the message of why there is none: one figure that cannot be drawn stops no other.
+
+    Examples
+    --------
+    >>> made = StudyTables(None)
+    >>> attempt(made, "counts", lambda: {"a": 1})
+    >>> sorted(made.tables)
+    ['counts']
+    """
     try:
         table = make()  # type: ignore[operator]
     except CytofError as error:
@@ -228,6 +241,20 @@ def _try(made: StudyTables, name: str, make: object) -> None:
         made.missing.setdefault(name, f"there are no {made.scope.name}")
     else:
         made.tables[name] = table
+
+
+def _profile(cells: AnnData, groupby: str) -> pd.DataFrame:
+    """Return the profile with the class of each marker."""
+    table = track.profile(cells, groupby=groupby)
+    if Var.MARKER_CLASS in cells.var:
+        table["class"] = table["marker"].map(cells.var[Var.MARKER_CLASS].astype(str))
+    return table
+
+
+def _trees(profile: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([track.dendrogram(profile, axis) for axis in ("cluster", "marker")], ignore_index=True)
 
 
 def _map(made: StudyTables, settings: Settings) -> pd.DataFrame:
@@ -264,10 +291,10 @@ def _over_time(made: StudyTables, settings: Settings) -> None:
         return
     chosen = scope.cells.obs[Obs.SUBSET].astype(str).isin(settings.drawn_subsets).to_numpy()
     cells = scope.cells[chosen, markers].copy()
-    _try(made, "violins", lambda: track.distributions(cells, markers=markers, by=scope.visit, within=Obs.SUBSET))
+    attempt(made, "violins", lambda: track.distributions(cells, markers=markers, by=scope.visit, within=Obs.SUBSET))
     if len(in_order(cells.obs[scope.visit])) > 1:
         first = levels(cells, scope.visit)[0]
-        _try(made, "violins_tests", lambda: compare.markers(
+        attempt(made, "violins_tests", lambda: compare.markers(
             cells, by=scope.visit, reference=first, within=Obs.SUBSET, markers=markers))  # fmt: skip
 
 
@@ -287,8 +314,8 @@ def _against_host(adata: AnnData, made: StudyTables, settings: Settings) -> None
         made.missing["arms"] = f"there are no host T cells at {visits[-1]}"
         return
     cells.obs[made.scope.visit] = str(visits[-1])
-    _try(made, "arms", lambda: track.distributions(cells, markers=markers, by=Obs.CAR, within=made.scope.visit))
-    _try(made, "arms_tests", lambda: compare.markers(
+    attempt(made, "arms", lambda: track.distributions(cells, markers=markers, by=Obs.CAR, within=made.scope.visit))
+    attempt(made, "arms_tests", lambda: compare.markers(
         cells, by=Obs.CAR, reference=False, within=made.scope.visit, markers=markers))  # fmt: skip
     if "arms" in made.tables:
         made.tables["arms"]["group"] = made.tables["arms"]["group"].map(lambda g: ARMS.get(g, g))

@@ -5,6 +5,7 @@ from cytof.track._concordance import concordance
 from cytof.track._courses import courses, persistence
 from cytof.track._detection import detection_power, limit_of_blank, limit_of_detection, limit_of_quantification
 from cytof.track._disagreement import disagreement
+from cytof.track._cells import default_markers, levels
 from cytof.track._distributions import distributions
 from cytof.track._flow import flow
 from cytof.track._interval import clopper_pearson
@@ -24,6 +25,7 @@ __all__ = [
     "composition",
     "concordance",
     "courses",
+    "default_markers",
     "dendrogram",
     "densities",
     "detection_power",
@@ -32,6 +34,7 @@ __all__ = [
     "events_needed",
     "flow",
     "gate_sensitivity",
+    "levels",
     "limit_of_blank",
     "limit_of_detection",
     "limit_of_quantification",

@@ -28,7 +28,7 @@ def drawn_panel(letter: str, made: report.StudyTables) -> Figure:
     def fill(figure: Figure) -> None:
         _panels.PANELS[letter](figure, made, report.Settings())
 
-    figure = _figures.sheet(plot.DOUBLE, _figures._height(letter, made) + 4.0, fill)
+    figure = _figures.sheet(plot.DOUBLE, _figures._height(letter, made, report.Settings()) + 4.0, fill)
     with plot.style():
         figure.draw_without_rendering()
     return figure
@@ -50,8 +50,8 @@ def test_the_set_is_whole(written) -> None:
         "figure4e_tests.csv",
     }
     assert tables <= found
-    others = {"persistence", "map_markers", "waterfall", "thresholds"}
-    assert {f"{n}.{kind}" for n in others for kind in ("pdf", "png", "csv")} <= found
+    others = {"persistence", "waterfall", "thresholds", "supplement4", "supplement5", "supplement6", "cluster_flow"}
+    assert {f"{n}.{kind}" for n in others for kind in ("pdf", "svg", "png", "csv")} <= found
     assert {"figure4.png", "legends.md"} <= found
     assert not [n for n in found if n.startswith(".")], "no part file is left"
 
@@ -143,9 +143,12 @@ def test_violin_columns_show_their_own_n(made, study) -> None:
 def test_tests_shown_are_last_visit_against_first(made) -> None:
     tests = made.tables["violins_tests"]
     row = tests[(tests["contrast"] == "5yr vs 2mo") & (tests["marker"] == "Ki67") & (tests["subset"] == "CD4")].iloc[0]
-    title = drawn_panel("D", made).axes[0].get_title()
-    assert title.startswith("CD4\n")
-    assert title.endswith(f"δ = {row['cliffs_delta']:+.2f}")
+    ax = drawn_panel("D", made).axes[0]
+    assert ax.get_title() == "CD4"
+    assert [t.get_text().endswith(f"δ = {row['cliffs_delta']:+.2f}") for t in ax.texts] == [True]
+    (bracket,) = [line for line in ax.lines if line.get_gid() == "bracket"]
+    assert list(bracket.get_xdata()) == [0, 0, 3, 3]
+    assert bracket.get_ydata()[0] > made.tables["violins"].query("marker == 'Ki67'")["value"].max()
 
 
 def test_the_csv_redraws_the_heatmap_and_the_violin(written, made) -> None:
@@ -205,8 +208,8 @@ def test_cells_that_were_never_gated_or_clustered_give_reasons_not_errors(tmp_pa
 
     cells = anndata.AnnData(np.ones((3, 1), np.float32), obs=pd.DataFrame({"sample_id": ["a"] * 3}, index=list("abc")))
     drawn = report.figures(cells, tmp_path)
-    assert all(d.skipped for d in drawn)
-    assert all(len(d.skipped) > 10 for d in drawn)
+    assert {d.name for d in drawn if not d.skipped} == {"supplement5", "nrs"}, "levels of markers need no gate"
+    assert all(len(d.skipped) > 10 for d in drawn if d.skipped)
     assert report.write(cells, tmp_path, study_name="Bare").exists()
 
 

@@ -133,8 +133,10 @@ def test_the_page_holds_every_chapter_and_figure(html, written) -> None:
         for i in ids
         if i in {"summary", "quality", "gates", "clusters", "map", "tracking", "comparisons", "provenance"}
     ] == ["summary", "quality", "gates", "clusters", "map", "tracking", "comparisons", "provenance"]
-    assert {f"figure4{x}" for x in "abcde"} | {"persistence", "waterfall", "thresholds", "map_markers"} <= set(ids)
-    assert sum(t == "img" for t, _ in tags) == 9
+    assert {f"figure4{x}" for x in "abcde"} | {f"supplement{n}" for n in "456"} <= set(ids)
+    assert {"persistence", "waterfall", "thresholds", "cluster_flow"} <= set(ids)
+    drawn = {p.name for p in (written / "figures").glob("*.png")} - {"figure4.png"}
+    assert sum(t == "img" for t, _ in tags) == len(drawn) >= 15
     assert len(html.encode()) < 6_000_000
     links = {a["href"][1:] for t, a in tags if t == "a"}
     assert links <= set(ids)
