@@ -202,7 +202,7 @@ def test_deidentify_copies_and_searches(tmp_path: Path) -> None:
 
 
 def test_export_needs_to_know_what(study_copy: Path) -> None:
-    assert "add `--fcs`" in fails(2, "export", study_copy)[0]
+    assert "add `--fcs`, `--h5ad` or `--xlsx`" in fails(2, "export", study_copy)[0]
     assert "run `cytof cluster` first" in fails(3, "export", study_copy, "--fcs")[0]
 
 

@@ -19,15 +19,23 @@ def export(
     fcs: Annotated[
         bool, typer.Option("--fcs", help="FCS files with gate, subset, clusters and map as columns.")
     ] = False,
+    h5ad: Annotated[
+        bool, typer.Option("--h5ad", help="One h5ad of the mapped cells, for scanpy and cellxgene.")
+    ] = False,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="One workbook of all tables.")] = False,
     cells_only: Annotated[bool, typer.Option("--cells-only", help="Only the events that were kept.")] = False,
 ) -> None:
-    """Write results for other software (after `cytof cluster`): `--fcs` for FlowJo, Cytobank, FlowKit or R."""
+    """Write results for other software: `--fcs` for FlowJo, Cytobank, FlowKit or R, `--h5ad`, `--xlsx`."""
     from cytof import pipeline
     from cytof.errors import UsageError
 
-    if not fcs:
-        raise UsageError("say what to export", where="cytof export", hint="add `--fcs`")
-    for path in pipeline.export(read_study(study_path), cells_only=cells_only):
+    if not (fcs or h5ad or xlsx):
+        raise UsageError("say what to export", where="cytof export", hint="add `--fcs`, `--h5ad` or `--xlsx`")
+    study = read_study(study_path)
+    written = pipeline.export(study, cells_only=cells_only) if fcs else []
+    written += [pipeline.viewer(study)] if h5ad else []
+    written += [pipeline.workbook(study)] if xlsx else []
+    for path in written:
         print(path)
 
 

@@ -161,7 +161,7 @@ def _trees(ax: Axes, trees: pd.DataFrame | None, right: float, above: float) -> 
     for axis, lines in trees.groupby("axis", sort=False):
         upright = axis == "marker"
         box = (0.0, above, 1.0, 1.6 * row) if upright else (right, 0.0, 0.06, 1.0)
-        side = ax.inset_axes(box, **({"sharex": ax} if upright else {"sharey": ax}))
+        side = ax.inset_axes(box, sharex=ax) if upright else ax.inset_axes(box, sharey=ax)
         for _, line in lines.groupby("line", sort=False):
             x, y = line["place"], line["height"]
             side.plot(*((x, y) if upright else (y, x)), color="0.35", linewidth=0.6, solid_joinstyle="miter")

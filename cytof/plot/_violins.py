@@ -240,7 +240,8 @@ def split_violins(
             palette=dict(palette), inner="quart", inner_kws={"linewidth": 0.5}, gap=0.06, cut=0, density_norm="width",
             linewidth=0.4, linecolor="0.25", saturation=1, width=0.86, gridsize=80, ax=ax,
         )  # fmt: skip
-        ax.get_legend().remove()
+        if own := ax.get_legend():
+            own.remove()
         key(ax, {g: palette[g] for g in groups}, loc="center left", bbox_to_anchor=(1.0, 0.5))
         _plain(ax)
         counts = [[_short(int(n.get((m, g), 0))) for g in groups] for m in names]

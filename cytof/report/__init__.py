@@ -6,13 +6,24 @@
 
 from cytof.report._clinical import clinical
 from cytof.report._figures import Drawn, figures, gate_pages
-from cytof.report._gates import gate_views
+from cytof.report._gates import gate_page, gate_views, page_height
 from cytof.report._methods import methods_text
 from cytof.report._sheet import save
 from cytof.report._tables import Settings, StudyTables, study_tables
 from cytof.report._write import write
 
 __all__ = [
-    "Drawn", "Settings", "StudyTables", "clinical", "figures", "gate_pages", "gate_views", "methods_text", "save",
-    "study_tables", "write",
-]  # fmt: skip
+    "Drawn",
+    "Settings",
+    "StudyTables",
+    "clinical",
+    "figures",
+    "gate_page",
+    "gate_pages",
+    "gate_views",
+    "methods_text",
+    "page_height",
+    "save",
+    "study_tables",
+    "write",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -78,10 +79,16 @@ def page(study_name: str, subtitle: str, chapters: Sequence[Chapter], footer: st
         loader=PackageLoader("cytof.report", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    environment.filters["file_name"] = _file_name
     return environment.get_template("report.html").render(
         study_name=study_name, subtitle=subtitle, chapters=chapters, footer=footer, policy=policy,
         css=Markup(css), js=Markup(js),
     )  # fmt: skip
+
+
+def _file_name(title: str) -> str:
+    """Return a title as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "table"
 
 
 def _digest(text: str) -> str:
@@ -151,7 +158,7 @@ def as_table(table: pd.DataFrame, *, flag: str | None = None, percent: Sequence[
     names = [str(c) for c in table.columns]
     kinds = [table.dtypes.iloc[i].kind in "fiu" for i in range(len(names))]
     heads = [
-        {"name": (f"{n}, %" if n in percent else n).replace("_", " "), "number": k}
+        {"name": (f"{n}, %" if n in percent else n).replace("_", " "), "raw": n, "number": k}
         for n, k in zip(names, kinds, strict=True)
     ]
     rows = []

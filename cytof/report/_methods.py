@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cytof.keys import UNS, Obs, Var
 from cytof.report._cleaning import cleaning_words
 from cytof.report._legends import steps_of
+from cytof.report._miflowcyt import checklist
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -81,7 +82,7 @@ def paragraphs(
 def methods_text(
     adata: AnnData, made: StudyTables, *, study_name: str, provenance: Mapping[str, Any] | None = None
 ) -> str:
-    """Return methods.md: a paragraph a step, and the references.
+    """Return methods.md: a paragraph a step, the references, how to cite, and the MIFlowCyt checklist.
 
     Examples
     --------
@@ -94,7 +95,9 @@ def methods_text(
     text, references = paragraphs(adata, made, provenance)
     lines = [f"# Methods: {study_name}", "", "\n\n".join(text), "", "## References", ""]
     lines += [f"{i}. {r}" for i, r in enumerate(references, 1)]
-    return "\n".join(lines).rstrip() + "\n"
+    own = dict((provenance or {}).get("versions", {})).get("cytof", "")
+    lines += ["", "## Please cite", "", f"{f'cytof {own}'.strip()}, and the references above, of what ran.", ""]
+    return "\n".join(lines) + "\n" + checklist(adata, made, provenance)
 
 
 def _seed(params: Mapping[str, Any]) -> list[str]:

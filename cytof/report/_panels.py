@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytof import plot
 from cytof.keys import Obs
@@ -43,8 +43,8 @@ def heatmap(figure: FigureBase, made: StudyTables, settings: Settings) -> list[A
     table = made.tables["profile"]
     label = f"{table['statistic'].iloc[0]} expression (0-1)"
     drawn = plot.heatmap(table, label=label, palette=cluster_colors(made), trees=made.tables.get("trees"), ax=ax)
-    engine = figure.get_layout_engine() if hasattr(figure, "get_layout_engine") else None
-    for _ in range(2 if engine else 0):  # what hangs on the heatmap grows and shrinks with it: until that has settled
+    engine: Any = figure.get_layout_engine() if hasattr(figure, "get_layout_engine") else None
+    for _ in range(2 if engine is not None else 0):  # what hangs on the heatmap shrinks with it: until it has settled
         engine.execute(figure)
     return [drawn]
 

@@ -112,7 +112,8 @@ def densities(
     for marker, column in zip(names, columns_of(adata, names), strict=True):
         x = values(adata, rows, np.array([column]))[0].astype(np.float64)
         known = x[~np.isnan(x)]
-        at = np.linspace(*(known.min(), max(known.max(), known.min() + 1e-6)) if len(known) else (0.0, 1.0), n_points)
+        low = float(known.min()) if len(known) else 0.0
+        at = np.linspace(low, max(float(known.max()), low + 1e-6) if len(known) else 1.0, n_points)
         for g, name in enumerate(groups):
             here = x[group[rows] == g]
             here = here[~np.isnan(here)]
