@@ -75,4 +75,4 @@ car = adata[adata.obs["car"]].copy()
 cy.cluster.flowsom(car, n_clusters=9, random_state=0)
 
 clusters = cy.track.composition(car, groupby="flowsom", within="sample_id")
-ax = cy.plot.flow(clusters, x="subset", total="n_subset", order=list(sheet["sample_id"]))
+ax = cy.plot.alluvial(clusters, x="subset", total="n_subset", order=list(sheet["sample_id"]))

@@ -165,7 +165,7 @@ def _flow_table(made: StudyTables) -> Any:
 
 
 def _flow(figure: FigureBase, made: StudyTables, settings: Settings) -> Axes:
-    draw = plot.flow if len(made.scope.samples) <= 12 else plot.stream
+    draw = plot.alluvial if len(made.scope.samples) <= 12 else plot.stream
     return draw(
         _flow_table(made), x="sample", fill="cluster", kind="clusters", order=list(made.scope.samples),
         palette=_panels.cluster_colors(made), ax=figure.subplots(),
