@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cytof._check import has_columns
 from cytof.plot._map import key
-from cytof.plot._style import DOUBLE, TEXT, _axes, brief, colors, in_order, style
+from cytof.plot._style import DOUBLE, _axes, brief, colors, in_order, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,13 +87,14 @@ def stars(
                       for r in rows.itertuples()]  # fmt: skip
             ax.add_collection(PatchCollection(wedges, facecolors=arms[marker], linewidths=0, zorder=3))
         ax.set_aspect("equal")
-        ax.autoscale_view()
-        ax.margins(0.04)
+        air = 1.05 * float(radius.max()) if len(radius) else 1.0
+        ax.set_xlim(float(nodes["x"].min()) - air, float(nodes["x"].max()) + air)
+        ax.set_ylim(float(nodes["y"].min()) - air, float(nodes["y"].max()) + air)
         ax.set_axis_off()
         first = key(ax, {c: palette[c] for c in clusters}, title="metacluster", loc="upper left",
                     bbox_to_anchor=(1.0, 1.0))  # fmt: skip
         ax.add_artist(first)
+        first.set_clip_on(False)  # else the layout leaves no room for it
         key(ax, {brief(m): arms[m] for m in markers}, title="arms", loc="lower left",
             bbox_to_anchor=(1.0, 0.0))  # fmt: skip
-        first.get_title().set_fontsize(TEXT)
     return ax
