@@ -1,11 +1,11 @@
 """AnnData -> tidy tables over the visits: shares, subsets, marker levels, and what heatmaps, violins and maps draw."""
 
 from cytof.track._abundance import abundance
+from cytof.track._cells import default_markers, levels
 from cytof.track._concordance import concordance
 from cytof.track._courses import courses, persistence
 from cytof.track._detection import detection_power, limit_of_blank, limit_of_detection, limit_of_quantification
 from cytof.track._disagreement import disagreement
-from cytof.track._cells import default_markers, levels
 from cytof.track._distributions import distributions
 from cytof.track._flow import flow
 from cytof.track._interval import clopper_pearson
