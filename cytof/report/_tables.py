@@ -328,6 +328,6 @@ def _beside_host(adata: AnnData, made: StudyTables, settings: Settings) -> None:
     if len(scope.visits) < 2 or scope.visit != Obs.TIMEPOINT:
         return
     if markers and scope.car and not adata.obs[Obs.CAR].all():
-        _try(made, "host_change", lambda: compare.difference_of_differences(adata, markers=markers))
+        attempt(made, "host_change", lambda: compare.difference_of_differences(adata, markers=markers))
     if "subsets" in made.tables and made.tables["subsets"][Obs.PATIENT].astype(str).str.strip().ne("").all():
-        _try(made, "shares_tests", lambda: compare.abundance(made.tables["subsets"]))
+        attempt(made, "shares_tests", lambda: compare.abundance(made.tables["subsets"]))
