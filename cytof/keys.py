@@ -8,7 +8,8 @@ __all__ = ["Layers", "OBSM", "Obs", "Roles", "SCHEMA", "Tables", "UNS", "Var"]
 
 UNS: Final = "cytof"
 """``adata.uns[UNS]`` holds ``schema panel gates counts thresholds blanks features som metaclusters consensus som_tree
-stability stability_runs names merging steps warnings``; a second clustering has ``som:<key>`` ... beside them."""
+stability stability_runs names merging steps warnings run``; a second clustering has ``som:<key>`` ... beside them.
+``run`` is the JSON of inputs, settings, seeds, gates and versions."""
 
 SCHEMA: Final = 1
 """Version of the layout of the AnnData; raised when a slot moves."""

@@ -102,7 +102,7 @@ def test_no_vhh_channel(study_copy: Path) -> None:
 
 def test_a_file_that_is_not_fcs(study_copy: Path) -> None:
     (study_copy / "fcs" / "synthetic_5yr.fcs").write_text("event,CD3\n1,2\n" * 50)
-    lines = fails(3, "run", study_copy)
+    lines = fails(3, "run", study_copy, "--strict")
     assert len(lines) == 1
     assert "synthetic_5yr.fcs" in lines[0]
     assert "FCS" in lines[0]
@@ -254,3 +254,36 @@ def test_new_tells_files_of_one_name_apart_by_folder_and_says_what_comes_next(st
     assert "v1/x.fcs,v1_x,P1" in (tmp_path / "mine" / "samples.csv").read_text()
     twice = fails(3, "new", tmp_path / "other", tmp_path / "v1" / "x.fcs", tmp_path / "v1" / "x.fcs")
     assert "is named twice; name it once" in twice[0]
+
+
+def test_doctor_names_what_is_here(tmp_path: Path) -> None:
+    done = cytof("doctor", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[1]: line for line in done.stdout.splitlines()}
+    for part in ("python", "cytof", "numpy", "threads", "memory", "disk", "bokeh", "distributed"):
+        assert part in rows
+    assert f"GB free in {tmp_path}" in rows["disk"]
+
+
+def test_dry_run_computes_nothing_and_names_what_it_needs(study_copy: Path) -> None:
+    done = cytof("run", study_copy, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["gate", "2mo", "run"] in lines
+    assert ["9", "to", "run,", "0", "cached"] in lines
+    assert "disk needed about" in done.stdout
+    assert not (study_copy / "results").exists()
+
+
+def test_memory_budget_is_held_before_the_start(study_copy: Path) -> None:
+    lines = fails(5, "run", study_copy, "--memory", "100MB")
+    assert "bytes of memory, --memory allows 100,000,000" in lines[0]
+    assert "`viel` is no size; write for instance 8GB" in fails(2, "run", study_copy, "--memory", "viel")[0]
+
+
+def test_verify_before_a_run(study_copy: Path) -> None:
+    assert "run `cytof run` first" in fails(3, "verify", study_copy)[0]
+
+
+def test_workers_and_scheduler_do_not_go_together(study_copy: Path) -> None:
+    assert "give one of them" in fails(2, "run", study_copy, "--workers", "2", "--scheduler", "tcp://localhost:1")[0]

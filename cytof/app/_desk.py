@@ -114,8 +114,9 @@ class Desk:
         """
         if sample not in self._open:
             row = self.sheet[self.sheet[Obs.SAMPLE].astype(str) == sample]
-            failed: dict[str, CytofError] = {}
-            events = next(iter(pipeline.cleaned(self.study, row, failed, strict=True)))
+            _, events = next(pipeline.cleaned(self.study, list(row.itertuples())))
+            if isinstance(events, CytofError):
+                raise events
             dims = [events.channel(d) for d in self.template.antigens]
             channels = list(dict.fromkeys([*dims, str(events.channels.index[0])]))
             X = np.asfortranarray(events.columns(channels))

@@ -6,6 +6,7 @@ configuration; 3 input data; 4 the run ended, but some samples failed; 5 disk or
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -19,6 +20,9 @@ COMMANDS = (_begin, _run, _clinical, _screen, _share)
 """The modules whose commands the application has, in the order ``cytof --help`` shows them."""
 
 
+_RESOURCE = 5
+
+
 def main() -> None:
     """Run the command; every expected fault ends in one clear line and its exit code."""
     try:
@@ -29,16 +33,27 @@ def main() -> None:
         raise
     except CytofError as error:
         _fail(f"error: {error}", error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _bug(error)
+        _fail(f"error: {error.filename or 'a file'}: cannot be written: {error.strerror}; free disk space", 5)
     except MemoryError:
         _fail("error: not enough memory; close other programs, or run fewer samples at a time", 5)
-    except Exception as error:  # the last door: a bug of ours is told in one line, with a way to see it all
-        if os.environ.get("CYTOF_DEBUG"):
-            raise
-        line = f"error: this is a bug in cytof: {type(error).__name__}: {error}"
-        _fail(f"{line}\nSet CYTOF_DEBUG=1 and run the command again to see where; please report it.", 1)
+    except Exception as error:  # noqa: BLE001 - the last door: a bug of ours is told in one line
+        _bug(error)
+
+
+def _bug(error: Exception) -> None:
+    """Tell of a bug of ours in one line, with a way to see it all."""
+    if os.environ.get("CYTOF_DEBUG"):
+        raise error
+    line = f"error: this is a bug in cytof: {type(error).__name__}: {error}"
+    _fail(f"{line}\nSet CYTOF_DEBUG=1 and run the command again to see where; please report it.", 1)
 
 
 def _fail(text: str, code: int) -> None:
     sys.stdout.flush()
-    print(text, file=sys.stderr)
+    print(text, file=sys.stderr, flush=True)
+    if code == _RESOURCE:
+        os._exit(code)  # HDF5 cannot close a file on a full disk, and crashes when Python ends
     sys.exit(code)

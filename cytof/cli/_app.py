@@ -68,9 +68,15 @@ def read_study(path: Path) -> Study:
     return study.load(path)
 
 
-def refuse_faults(loaded: Study) -> None:
-    """Stop before hours of work when the study has faults, all of them in one list."""
-    from cytof import study
-    from cytof.errors import raise_all
+def refuse_faults(loaded: Study, *, strict: bool = True) -> None:
+    """Stop before hours of work when the study has faults, all of them in one list.
 
-    raise_all(study.check(loaded).faults)
+    Without ``strict`` a file that cannot be read stops nothing as long as others can: the run tells of it at its end.
+    """
+    from cytof import study
+    from cytof.errors import FCSError, raise_all
+
+    found = study.check(loaded)
+    bad = [f for f in found.faults if isinstance(f, FCSError)]
+    lenient = not strict and len(found.table)
+    raise_all([f for f in found.faults if not (lenient and f in bad)])

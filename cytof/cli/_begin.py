@@ -1,4 +1,4 @@
-"""Commands at the beginning of a study: demo, new, check."""
+"""Commands at the beginning of a study: doctor, demo, new, check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from cytof.cli._app import StudyPath, app, progress, read_study
 
-__all__ = ["check", "demo", "new"]
+__all__ = ["check", "demo", "doctor", "new"]
 
 
 @app.command()
@@ -82,3 +82,16 @@ def check(study_path: StudyPath) -> None:
         print()
     raise_all(found.faults)
     print("ok: this study can be run")
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where results would go.")] = Path(),
+) -> None:
+    """Look at this machine: versions, threads, memory, disk, optional parts, and how to install what is missing."""
+    from cytof import pipeline
+
+    found = pipeline.doctor(folder)
+    width = found["part"].str.len().max()
+    for part, what, state, remedy in found.itertuples(index=False):
+        print(f"{state:<8} {part:<{width}}  {what}" + (f"; {remedy}" if remedy else ""))

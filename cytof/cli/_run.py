@@ -41,7 +41,7 @@ def gate(
     if template is not None:
         found = str(Path(template).resolve()) if Path(template).is_file() else template
         loaded = loaded.model_copy(update={"gates": found})
-    refuse_faults(loaded)
+    refuse_faults(loaded, strict=strict)
     with progress() as say:
         if source is not None:
             failed = pipeline.gate_imported(loaded, source, car=car, keep=keep, strict=strict, say=say)
@@ -99,12 +99,57 @@ def report(study_path: StudyPath) -> None:
 
 
 @app.command()
-def run(study_path: StudyPath, strict: Strict = False) -> None:
-    """Do everything: gate, cluster, track, compare, report. Ends with the path of report.html."""
+def run(
+    study_path: StudyPath,
+    strict: Strict = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; nothing of an earlier run is trusted.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done and what disk and memory it needs.")
+    ] = False,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="Memory that may be used, such as `8GB`.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Clean and gate files on N processes of this machine (Dask).")
+    ] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="tcp://...", help="Clean and gate on a running Dask cluster.")
+    ] = None,
+) -> None:
+    """Do everything: gate, cluster, track, compare, report. Ends with the path of report.html.
+
+    A run that was stopped, by whatever, goes on where it stopped; what is done and unchanged is not done again.
+    """
     from cytof import pipeline
 
     loaded = read_study(study_path)
-    refuse_faults(loaded)
-    with progress() as say:
-        page = pipeline.run(loaded, strict=strict, say=say)
+    if dry:
+        _tell_plan(loaded)
+        return
+    refuse_faults(loaded, strict=strict)
+    budget = None if memory is None else _bytes(memory)
+    with progress() as say, pipeline.dask_workers(workers, scheduler) as hands:
+        page = pipeline.run(loaded, strict=strict, fresh=fresh, memory=budget, say=say, workers=hands)
     print(page)
+
+
+def _tell_plan(loaded: Any) -> None:
+    from cytof import pipeline
+
+    states, need = pipeline.plan(loaded), pipeline.needs(loaded)
+    print(states.to_string(index=False))
+    print(f"\n{(states['state'] == 'run').sum()} to run, {(states['state'] == 'cached').sum()} cached")
+    print(f"disk needed about {need.disk / 1e6:,.0f} MB, memory about {need.memory / 1e6:,.0f} MB")
+
+
+def _bytes(text: str) -> float:
+    """Return `8GB`, `500 MB`, `4GiB` or plain bytes as a number."""
+    from cytof.errors import UsageError
+
+    units = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+    plain = text.strip().upper().replace(" ", "")
+    number = plain.rstrip("BKMGTI")
+    try:
+        return float(number) * units[plain[len(number) :]]
+    except (ValueError, KeyError):
+        raise UsageError(f"`{text}` is no size", where="--memory", hint="write for instance 8GB") from None

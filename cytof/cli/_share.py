@@ -1,4 +1,4 @@
-"""Commands on files: export, deidentify, inspect."""
+"""Commands on files and results: export, verify, deidentify, inspect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from cytof.cli._app import StudyPath, app, read_study
 
-__all__ = ["deidentify", "export", "inspect"]
+__all__ = ["deidentify", "export", "inspect", "verify"]
 
 
 @app.command()
@@ -37,6 +37,19 @@ def export(
     written += [pipeline.workbook(study)] if xlsx else []
     for path in written:
         print(path)
+
+
+@app.command()
+def verify(study_path: StudyPath) -> None:
+    """Make every hash again and say whether the results still belong to their inputs, settings and gates."""
+    from cytof import pipeline
+    from cytof.errors import InputError
+
+    loaded = read_study(study_path)
+    found = pipeline.verify(loaded)
+    if found.faults:
+        raise InputError("\n".join(found.faults), where=str(loaded.out), hint="")
+    print(f"ok: {len(found)} files and stages are as recorded; the results in {loaded.out} belong to their inputs")
 
 
 @app.command()

@@ -79,8 +79,8 @@ def write_h5ad(path: str | Path, adata: AnnData) -> None:
         adata.write_h5ad(part, convert_strings_to_categoricals=False)
 
 
-def read_h5ad(path: str | Path) -> AnnData:
-    """Read cells.
+def read_h5ad(path: str | Path, *, backed: bool = False) -> AnnData:
+    """Read cells; ``backed`` leaves counts and values on disk, for what memory does not hold.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def read_h5ad(path: str | Path) -> AnnData:
         if file.read(4) != b"\x89HDF":
             raise InputError("not an HDF5 file", where=str(path), hint="run the stage that writes it again")
     try:
-        adata = read(path)
+        adata = read(path, backed="r" if backed else None)
     except Exception as error:  # h5py and anndata raise of many kinds for a broken file
         raise InputError(
             f"cannot be read as cells ({type(error).__name__})", where=str(path), hint="write it again"

@@ -6,54 +6,59 @@ that the row of the sheet names; then debris, doublets and dead cells of that sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
 from cytof import clean, io, provenance
 from cytof.clean import Debarcoding
-from cytof.errors import Caution, CytofError, raise_all
+from cytof.errors import Caution, CytofError, ResourceError, raise_all
 from cytof.events import Events
-from cytof.panel import Panel
 from cytof.study import Study, barcode_faults
 
-__all__ = ["cleaned", "counts_file", "new_counts"]
+__all__ = ["by_file", "cleaned", "counts_file", "new_counts"]
 
 _CHANGES = ("compensate", "normalize_beads", "remove_dither", "add_dither")
 
 
-def cleaned(
-    study: Study, sheet: pd.DataFrame, failed: dict[str, CytofError], *, strict: bool, flags: bool = True
-) -> Iterator[Events]:
-    """Read and clean one sample after the other; one that fails is noted in ``failed`` and passed over.
+def cleaned(study: Study, rows: Sequence[Any], *, flags: bool = True) -> Iterator[tuple[Any, Events | CytofError]]:
+    """Read and clean the samples of one file: one, or all of a pooled run that are asked for.
 
-    ``flags=False``: nothing is flagged, for files that are taken as they are; a flag that no gate reads leaves out
-    nothing, and the report would say otherwise.
+    Gives each row of the sheet with its events, or with what is wrong with it. ``flags=False``: nothing is flagged, for
+    files that are taken as they are; a flag that no gate reads leaves out nothing, and the report would say otherwise.
     """
-    panels: dict[str, Panel | None] = {}
-    raise_all(barcode_faults(study, sheet))
-    study.clean_inputs()  # a table that is not there is told once, before any file is read
-    pool: tuple[str, Debarcoding] | None = None
-    for row in sheet.itertuples():
-        if row.sample_id in failed:
-            continue
-        name, barcode = str(getattr(row, "panel", "")), str(getattr(row, "barcode", ""))
-        if name not in panels:
-            panels[name] = study.read_panel(name)
+    pool: Debarcoding | None = None
+    for row in rows:
+        markers, barcode = study.read_panel(str(getattr(row, "panel", ""))), str(getattr(row, "barcode", ""))
         try:
             if not barcode:
-                events = _whole(study, io.read_fcs(row.path, panel=panels[name], sample_id=row.sample_id), flags=flags)
+                events = _whole(study, io.read_fcs(row.path, panel=markers, sample_id=row.sample_id), flags=flags)
             else:
-                if pool is None or pool[0] != str(row.path):
-                    pool = str(row.path), _pool(study, io.read_fcs(row.path, panel=panels[name]), flags=flags)
-                events = _sample(pool[1], barcode, row.sample_id)
-            events = _intact(study, events, flags=flags)
+                if pool is None:
+                    pool = _pool(study, io.read_fcs(row.path, panel=markers), flags=flags)
+                events = _sample(pool, barcode, row.sample_id)
+            yield row, _intact(study, events, flags=flags)
+        except ResourceError:
+            raise
         except CytofError as error:
-            if strict:
-                raise
-            failed[row.sample_id] = error
-            continue
-        yield events
+            yield row, error
+
+
+def by_file(study: Study, sheet: pd.DataFrame) -> list[list[Any]]:
+    """Return the rows of a sheet, those of one file together: what one task reads.
+
+    Raises
+    ------
+    ConfigError
+        Barcodes without a key, a key without barcodes, or a table that cleaning needs is not there.
+    """
+    raise_all(barcode_faults(study, sheet))
+    study.clean_inputs()  # a table that is not there is told once, before any file is read
+    files: dict[str, list[Any]] = {}
+    for row in sheet.itertuples():
+        files.setdefault(str(row.path), []).append(row)
+    return list(files.values())
 
 
 def new_counts(events: Events) -> bool:

@@ -17,7 +17,14 @@ from cytof.study import Study
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["also_phenograph", "judge_clusters", "run_flowsom"]
+__all__ = ["also_phenograph", "cluster_tables", "judge_clusters", "run_flowsom"]
+
+_TABLES = {"cluster_stability": "stability", "cluster_names": "names", "cluster_numbers": "consensus"}
+
+
+def cluster_tables(cells: AnnData) -> dict[str, pd.DataFrame]:
+    """Return the tables that speak for the clusters: those that were made."""
+    return {name: cells.uns[UNS][slot] for name, slot in _TABLES.items() if slot in cells.uns[UNS]}
 
 
 def run_flowsom(study: Study, part: AnnData, features: list[str]) -> str:

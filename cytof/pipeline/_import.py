@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from cytof import clean, io, provenance
 from cytof import gate as gating
 from cytof._assemble import assemble
-from cytof.errors import CytofError, InputError, UsageError
+from cytof.errors import CytofError, InputError, ResourceError, UsageError
 from cytof.events import Events
 from cytof.gate import Gating
 from cytof.keys import Obs
-from cytof.pipeline._clean import cleaned
-from cytof.pipeline._files import key, read_sheet, write_gatingml, write_tables
+from cytof.pipeline._clean import by_file, cleaned
+from cytof.pipeline._files import read_sheet
+from cytof.pipeline._gate import collect, retire
+from cytof.pipeline._keys import clean_keys, gate_key
+from cytof.pipeline._resume import do
+from cytof.pipeline._sample import save
+from cytof.pipeline._told import Say, silent, told
 from cytof.study import Study
+
+if TYPE_CHECKING:
+    from cytof.io import ImportedGates
 
 __all__ = ["gate_imported"]
 
@@ -30,7 +38,7 @@ def gate_imported(
     car: str | None = None,
     keep: str | None = None,
     strict: bool = False,
-    say: Callable[[str, str, str], None] = lambda stage, sample, found: None,
+    say: Say = silent,
 ) -> dict[str, CytofError]:
     """Clean every file and gate it with imported gates; return the samples that failed.
 
@@ -64,52 +72,68 @@ def gate_imported(
     --------
     ``cytof.pipeline.gate_imported(study, "gating.wsp", keep="CD3+")``
     """
-    from cytof.report import gate_views
-
-    imported, digest = io.read_gates(source), provenance.sha256(Path(source))
+    imported = io.read_gates(source)
     say("gate", "", repr(imported))
     for caution in imported.refused:
         say("gate", "", f"refused {caution}")
-    sheet = read_sheet(study)
-    files = dict(zip(sheet[Obs.SAMPLE], sheet["path"], strict=True))
-    failed: dict[str, CytofError] = {}
-    waterfalls, views, counts, agreements = [], [], [], []
-    for events in cleaned(study, sheet, failed, strict=strict, flags=False):
-        sample, started = events.sample_id, time.monotonic()
-        file = Path(files[sample])
-        try:
-            name = file.name if file.name in imported.samples else None
-            gated = gating.apply_imported(events, imported, sample=name, car_gate=car)
-            kept = _kept(gated, keep or study.gate.keep)
-            agreed = _against(events, gated, kept)
-            noted = {"step": "against_manual", "params": {}, "table": agreed.drop(columns="sample_id").to_dict("list")}
-            gated = replace(gated, events=gated.events.replace(steps=(*gated.events.steps, noted)))
-            cells = assemble([gated.keep(kept)], sheet)
-        except CytofError as error:
-            if strict:
-                raise
-            failed[sample] = error
-            continue
-        out = study.out / "gated" / f"{sample}.h5ad"
-        try:
-            write_gatingml(out.with_suffix(".gatingml.xml"), gated)
-        except UsageError as error:
-            say("gate", sample, f"no Gating-ML: {error}")
-        io.write_h5ad(out, cells)
-        waterfalls.append(clean.waterfall(events).assign(sample_id=sample))
-        views.append(gate_views(gated))
-        counts.append(gated.counts)
-        agreements.append(agreed)
-        provenance.mark_done(out, key(study, "gate", [provenance.sha256(file), digest]), time.monotonic() - started)
-        off = int((gated.counts["flag"] == "count differs from the workspace").sum())
-        told = f", {off} counts differ from those stored" if off else ""
-        say("gate", sample, f"{len(events):,} events, {cells.n_obs:,} cells kept{told}")
-    if not counts:
-        raise next(iter(failed.values()), InputError("no sample in the sheet", where=str(study.samples)))
-    tables = {"waterfall": pd.concat(waterfalls)[["sample_id", "step", "n_left", "fraction_left"]]}
-    tables |= {"gate_views": pd.concat(views), "imported_counts": pd.concat(counts)}
-    write_tables(study, {**tables, "clean_agreement": pd.concat(agreements)})
+    told_ = told(say)
+    names = {"source": provenance.sha256(Path(source)), "car": car or "", "keep": keep or ""}
+    with provenance.locked(study.out):
+        sheet, failed = read_sheet(study), {}
+        retire(study, sheet, say=say)
+        keys = clean_keys(study, sheet, flags=False)
+        told_.expect("gate", len(sheet))
+        for rows in by_file(study, sheet):
+            for row, events in cleaned(study, rows, flags=False):
+                try:
+                    found = _one(study, row, events, keys[row.sample_id], imported, names, sheet)
+                except ResourceError:
+                    raise
+                except CytofError as error:
+                    if strict:
+                        raise
+                    failed[row.sample_id] = error
+                    found = f"FAILED: {error}"
+                told_("gate", row.sample_id, found)
+        if len(failed) == len(sheet):
+            raise next(iter(failed.values()))
+        collect(study, [s for s in sheet[Obs.SAMPLE] if s not in failed], failed)
     return failed
+
+
+def _one(
+    study: Study, row: Any, events: Events | CytofError, key: str | InputError, imported: ImportedGates,
+    names: Mapping[str, str], sheet: pd.DataFrame,
+) -> str:  # fmt: skip
+    """Gate and write one sample; return what is told of it."""
+    if isinstance(events, CytofError):
+        raise events
+    if isinstance(key, CytofError):
+        raise key
+    file = Path(row.path).name
+    gated = gating.apply_imported(
+        events, imported, sample=file if file in imported.samples else None, car_gate=names["car"] or None
+    )
+    kept = _kept(gated, names["keep"] or study.gate.keep)
+    agreed = _against(events, gated, kept)
+    noted = {"step": "against_manual", "params": {}, "table": agreed.drop(columns="sample_id").to_dict("list")}
+    gated = replace(gated, events=gated.events.replace(steps=(*gated.events.steps, noted)))
+    cells = assemble([gated.keep(kept)], sheet)
+    more = {"imported_counts": gated.counts, "clean_agreement": agreed}
+    told = [f"{len(events):,} events, {cells.n_obs:,} cells kept"]
+
+    def write() -> None:
+        try:
+            save(study, events, gated, cells, more)
+        except UsageError as error:  # gates that Gating-ML has no words for
+            told.append(f"no Gating-ML: {error}")
+            save(study, events, gated, cells, more, gatingml=False)
+
+    made = gate_key(study, row, key, imported=names)
+    note = {"n_events": len(events), "n_kept": cells.n_obs, "imported": dict(names)}
+    do(study.out, f"gate/{row.sample_id}", made, write, note=note)
+    off = int((gated.counts["flag"] == "count differs from the workspace").sum())
+    return ", ".join([*told, *([f"{off} counts differ from those stored"] if off else [])])
 
 
 def _against(events: Events, gated: Gating, kept: str) -> pd.DataFrame:

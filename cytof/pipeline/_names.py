@@ -49,13 +49,16 @@ def name_clusters(study: Study, table: str | Path, *, key: str = Obs.FLOWSOM) ->
         raise InputError("names no author", where=str(path), hint="add a column `author`: who decided it")
     dates = sorted(d for d in rows.get("date", pd.Series(dtype=str)) if d.strip())
     cells, file = read_cells(study), study.out / "cells.h5ad"
-    made = provenance.done_key(file)
     part = cells[cells.obs[key].notna().to_numpy()].copy()
     cluster.merge(part, path, key=key, author=", ".join(authors), date=dates[-1] if dates else None)
     named = f"{key}_named"
     cells.obs[named] = part.obs[named].reindex(cells.obs_names)
     cells.uns = part.uns
-    io.write_h5ad(file, cells)
-    if made is not None:
-        provenance.mark_done(file, made, 0.0)
+    with provenance.locked(study.out):
+        made = provenance.read_done(study.out, "cluster")
+        provenance.mark_open(study.out, "cluster")
+        io.write_h5ad(file, cells)
+        if made is not None:
+            outputs = [study.out / name for name in made.outputs]
+            provenance.mark_done(study.out, "cluster", made.key, outputs, made.seconds, made.note)
     return named

@@ -14,8 +14,9 @@ from cytof.study import Study
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
-__all__ = ["kept_gate", "population", "tracked"]
+__all__ = ["inside", "kept_gate", "population", "tracked"]
 
 
 def kept_gate(template: Template) -> str:
@@ -66,9 +67,8 @@ def population(study: Study, cells: AnnData, name: str | None = None) -> AnnData
         Fewer than three cells; names the first gate of the chain that is empty.
     """
     home = cells.uns[UNS]
-    name = name or study.cluster.population or home["car_gate"] or home["kept"]
-    inside = [name == "root" or f"/{name}/" in f"/{path}/" for path in cells.obs[Obs.GATE].cat.categories]
-    part = cells[np.asarray(inside, bool)[cells.obs[Obs.GATE].cat.codes]].copy() if cells.n_obs else cells
+    name = name or _population(study, cells)
+    part = cells[inside(study, cells, name)].copy() if cells.n_obs else cells
     if part.n_obs < 3:
         samples = home["counts"]["sample_id"].nunique()
         raise GateError(
@@ -77,6 +77,18 @@ def population(study: Study, cells: AnnData, name: str | None = None) -> AnnData
             hint="look where the gates lose them, then set `gate.keep` or `cluster.population` in study.yaml",
         )
     return part
+
+
+def inside(study: Study, cells: AnnData, name: str | None = None) -> NDArray[np.bool_]:
+    """Tell of each cell whether it lies in a gate (default: the population that is clustered), shape (n_cells,)."""
+    name, column = name or _population(study, cells), cells.obs[Obs.GATE]
+    lies = [name == "root" or f"/{name}/" in f"/{path}/" for path in column.cat.categories]
+    return np.asarray(lies, bool)[column.cat.codes] if len(column) else np.zeros(0, bool)
+
+
+def _population(study: Study, cells: AnnData) -> str:
+    home = cells.uns[UNS]
+    return str(study.cluster.population or home["car_gate"] or home["kept"])
 
 
 def _first_empty(counts: pd.DataFrame, name: str) -> str:

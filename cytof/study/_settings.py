@@ -81,6 +81,8 @@ class ClusterSettings(_Section):
     ``training``: of the map, ``batch`` or ``online``. ``weigh``: ``samples`` train the map with the same weight each,
     ``cells`` do so. ``stability``: further seeds and draws FlowSOM is repeated with; 0 for none. ``also``: gates on
     whose cells PhenoGraph is run too.
+    ``in_memory``: where more cells than this were kept, FlowSOM is trained on ``fit_cells`` of them, drawn equally from
+    each sample, and all others are given the cluster of their node, a sample at a time.
     """
 
     population: str | None = None
@@ -94,6 +96,8 @@ class ClusterSettings(_Section):
     also: tuple[str, ...] = ()
     features: tuple[str, ...] | None = None
     max_cells: Annotated[int, Field(ge=10)] = 20_000
+    in_memory: Annotated[int, Field(ge=0)] = 5_000_000
+    fit_cells: Annotated[int, Field(ge=100)] = 500_000
 
 
 class EmbedSettings(_Section):

@@ -50,7 +50,7 @@ def signature_of_clusters(adata: AnnData, *, groupby: str = Obs.FLOWSOM) -> pd.S
     group, above = codes(adata, groupby, names), _distance(adata)
     found = {}
     for i, name in enumerate(names):
-        middle = np.nanmedian(above[group == i], axis=0) if (group == i).any() else np.full(2, np.nan)
+        middle = pd.DataFrame(above[group == i]).median().to_numpy() if (group == i).any() else np.full(2, np.nan)
         found[label(groupby, name)] = _word(middle)
     return pd.Series(found, dtype=object)
 

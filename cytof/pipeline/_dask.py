@@ -1,0 +1,91 @@
+"""The tasks of a stage on a Dask cluster: a few processes of this machine, or a cluster that is running already."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cytof.errors import ResourceError, UsageError
+from cytof.pipeline._work import HERE, Workers
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["dask_workers"]
+
+T = TypeVar("T")
+_AHEAD = 2  # tasks waiting a worker, beside the one it does
+_RETRIES = 2
+
+
+@contextmanager
+def dask_workers(n: int = 0, scheduler: str | None = None) -> Iterator[Workers]:
+    """Give the workers that files are cleaned and gated on: this process, ``n`` processes, or a running cluster.
+
+    A worker that is lost costs its task, which another one does again. The workers of a cluster must see the study
+    under the same path. Tables are the same bytes as those of a run without Dask.
+
+    Parameters
+    ----------
+    n
+        Processes on this machine; 0: none, the work is done in this process.
+    scheduler
+        Address of a running cluster, ``tcp://host:port``.
+
+    Raises
+    ------
+    UsageError
+        Dask is not installed, or both are given.
+    ResourceError
+        The cluster does not answer.
+
+    Examples
+    --------
+    >>> with dask_workers() as workers:
+    ...     list(workers.each(max, [(1, 2), (4, 3)]))
+    [2, 4]
+    """
+    if not n and scheduler is None:
+        yield HERE
+        return
+    if n and scheduler is not None:
+        raise UsageError("--workers starts a cluster, --scheduler uses a running one", hint="give one of them")
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise UsageError(
+            "Dask is not installed", where="--workers/--scheduler", hint="pip install 'cytof[dask]'"
+        ) from None
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, TimeoutError, ValueError) as error:
+            hint = "start it with `dask scheduler` and `dask worker`, or use --workers"
+            raise ResourceError("the Dask cluster does not answer", where=scheduler, hint=hint) from error
+        with client:
+            yield _Dask(client)
+        return
+    cluster = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None, memory_limit=None)
+    with cluster, Client(cluster) as client:
+        yield _Dask(client)
+
+
+class _Dask:
+    """Tasks on a cluster, a few a worker at a time, results in the order of the tasks."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def each(self, task: Callable[..., T], arguments: Iterable[Sequence[Any]]) -> Iterator[T]:
+        given = iter(arguments)
+        waiting: deque[Any] = deque()
+        while True:
+            room = (1 + _AHEAD) * max(1, len(self._client.scheduler_info()["workers"])) - len(waiting)
+            for one in itertools.islice(given, max(room, 0)):
+                waiting.append(self._client.submit(task, *one, pure=False, retries=_RETRIES))
+            if not waiting:
+                return
+            yield waiting.popleft().result()

@@ -1,0 +1,169 @@
+"""Clustering of a cohort that memory does not hold: trained on an equal draw, then one sample at a time.
+
+The same engines as for a small study, on a draw of the population with the same number of cells from each sample; all
+other cells of the population are given the cluster of their node on the finished map. ``cells.h5ad`` grows by one
+sample after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cytof import cluster as engines
+from cytof import io, provenance, transform
+from cytof._assemble import assemble
+from cytof.keys import OBSM, UNS, Layers, Obs
+from cytof.pipeline._clusters import cluster_tables
+from cytof.pipeline._files import read_sheet, write_tables
+from cytof.pipeline._label import label
+from cytof.pipeline._select import inside, population
+from cytof.pipeline._story import cells_story
+from cytof.pipeline._told import Say, told
+from cytof.pipeline._work import HERE, Workers
+from cytof.study import Study
+
+if TYPE_CHECKING:
+    import h5py
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+__all__ = ["cluster_large"]
+
+_NODE = f"{Obs.FLOWSOM}_node"
+
+
+def cluster_large(study: Study, files: Sequence[Path], *, say: Say, workers: Workers = HERE) -> AnnData:
+    """Cluster a large cohort; write ``cells.h5ad`` and return its head: the drawn cells with all their results.
+
+    Parameters
+    ----------
+    study
+        ``cluster.fit_cells`` cells of the population are drawn, equally from each sample.
+    files
+        ``gated/<sample>.h5ad``.
+    say
+        Progress callback.
+    workers
+        Where cells are drawn and mapped.
+    """
+    each = max(1, study.cluster.fit_cells // len(files))
+    tasks = [(study, file, each) for file in files]
+    part = assemble(list(workers.each(_draw, tasks)), read_sheet(study), markers=study.markers)
+    if part.n_obs < 3:
+        population(study, part)  # which says where the cells were lost
+    say("cluster", "", f"{part.n_obs:,} cells drawn, at most {each:,} a sample")
+    label(study, part, part, say=say)
+    model, steps = engines.model(part), told(say)
+    steps.expect("map", len(files))
+    labels = workers.each(_mapped, [(study, file, model) for file in files])
+    write_tables(study, {"warnings": part.uns[UNS]["warnings"], **cluster_tables(part)})
+    if study.cluster.also:
+        say("cluster", "", "no PhenoGraph of further populations: memory does not hold these cells")
+    with provenance.atomic(study.out / "cells.h5ad") as path:
+        _write(path, study, part, files, labels, steps)
+    return part
+
+
+def _draw(study: Study, file: Path, n: int) -> AnnData:
+    """Return cells of the population of one sample, drawn."""
+    cells = io.read_h5ad(file)
+    part = cells[inside(study, cells)].copy()
+    if not part.n_obs:
+        return part
+    transform.equal_draw(part, n=n, random_state=provenance.stage_seed(study.seed, "fit"))
+    drawn = part[part.obs[Obs.IN_FIT]].copy()
+    del drawn.obs[Obs.IN_FIT]
+    return drawn
+
+
+def _mapped(study: Study, file: Path, model: engines.Model) -> tuple[NDArray[np.bool_], NDArray, NDArray]:
+    """Return which cells of one sample are in the population, their nodes and their clusters."""
+    cells = io.read_h5ad(file)
+    here = inside(study, cells)
+    columns = cells.var_names.get_indexer(list(model.features))
+    X = np.ascontiguousarray(np.asarray(cells.X)[here][:, columns], np.float32)
+    node, cluster, _ = engines.map_array(X, model)
+    return here, node, cluster
+
+
+def _write(
+    path: Path, study: Study, part: AnnData, files: Sequence[Path], labels: Iterator[Any], say: Any
+) -> None:  # fmt: skip
+    """Write ``cells.h5ad`` a sample at a time; only ``obs`` of all cells is in memory."""
+    import h5py
+    from anndata.io import write_elem
+
+    sheet, rows, places = read_sheet(study), [], []
+    clusters = list(part.obs[Obs.FLOWSOM].cat.categories)
+    with h5py.File(path, "w") as home:
+        home.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        write_elem(home, "layers", {})
+        for file, (here, node, cluster) in zip(files, labels, strict=True):
+            cells = assemble([io.read_h5ad(file)], sheet, markers=study.markers)
+            at = cells.var_names.get_indexer(part.var_names)
+            for name, values in (("X", cells.X), (f"layers/{Layers.COUNTS}", cells.layers[Layers.COUNTS])):
+                _append(home, name, np.where(at >= 0, np.asarray(values)[:, at], np.float32(np.nan)))
+            obs, place = _results(cells, part, here)
+            obs[_NODE] = _spread(node.astype(float), here)
+            obs[Obs.FLOWSOM] = pd.Categorical.from_codes(_spread(cluster, here, -1).astype(int), categories=clusters)
+            rows.append(obs)
+            places.append(place)
+            say("map", file.stem, f"{int(here.sum()):,} of {cells.n_obs:,} cells mapped")
+        write_elem(home, "obs", _joined(rows, part))
+        write_elem(home, "var", part.var)
+        write_elem(home, "obsm", {OBSM.TSNE: np.concatenate(places)})
+        story = provenance.canonical_json(cells_story(study))
+        write_elem(home, "uns", {**part.uns, UNS: {**part.uns[UNS], "run": story}})
+        for empty in ("varm", "obsp", "varp"):
+            write_elem(home, empty, {})
+
+
+def _append(home: h5py.File, name: str, values: NDArray[np.float32]) -> None:
+    if name not in home:
+        shape = values.shape
+        table = home.create_dataset(
+            name, data=values.astype(np.float32), maxshape=(None, shape[1]), chunks=(4096, shape[1])
+        )
+        table.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        return
+    table = home[name]
+    start = table.shape[0]
+    table.resize(start + len(values), axis=0)
+    table[start:] = values
+
+
+def _results(cells: AnnData, part: AnnData, here: NDArray[np.bool_]) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Return ``obs`` of one sample with what only the drawn cells have, and places on the map, NaN elsewhere."""
+    obs = cells.obs.copy()
+    at = part.obs_names.get_indexer(obs.index)
+    drawn = at >= 0
+    obs[Obs.IN_FIT] = False
+    obs.loc[drawn, Obs.IN_FIT] = part.obs[Obs.IN_FIT].to_numpy()[at[drawn]]
+    if Obs.PHENOGRAPH in part.obs:
+        codes = np.where(drawn, part.obs[Obs.PHENOGRAPH].cat.codes.to_numpy()[at], -1)
+        obs[Obs.PHENOGRAPH] = pd.Categorical.from_codes(codes, dtype=part.obs[Obs.PHENOGRAPH].dtype)
+    place = np.full((len(obs), 2), np.nan, np.float32)
+    place[drawn] = part.obsm[OBSM.TSNE][at[drawn]]
+    return obs, place
+
+
+def _spread(values: NDArray, here: NDArray[np.bool_], outside: float = np.nan) -> NDArray[np.float64]:
+    column = np.full(len(here), outside)
+    column[here] = values
+    return column
+
+
+def _joined(rows: list[pd.DataFrame], part: AnnData) -> pd.DataFrame:
+    """Return ``obs`` of all samples; categories in the order of the drawn cells, others after them."""
+    for column in [c for c in rows[0] if isinstance(rows[0][c].dtype, pd.CategoricalDtype)]:
+        known = list(part.obs[column].cat.categories) if column in part.obs else []
+        named = list(dict.fromkeys([*known, *(v for r in rows for v in r[column].cat.categories)]))
+        ordered = bool(rows[0][column].cat.ordered)
+        for r in rows:
+            r[column] = r[column].astype(pd.CategoricalDtype(named, ordered))
+    return pd.concat(rows)

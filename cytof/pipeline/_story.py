@@ -1,0 +1,68 @@
+"""What a reviewer asks years later: inputs, settings, versions, seeds, gates, and who changed which gate and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cytof import gate as gating
+from cytof import provenance
+from cytof.keys import Obs
+from cytof.pipeline._files import read_sheet
+from cytof.study import Study
+
+__all__ = ["OVERRIDES", "SEEDS", "cells_story", "run_story"]
+
+OVERRIDES = "overrides.yaml"
+"""Gate changes made by a person, beside study.yaml; see :func:`cytof.gate.read_overrides`."""
+
+SEEDS = ("dither", "gate", "fit", "flowsom", "stability", "draw", "phenograph", "tsne")
+
+
+def cells_story(study: Study) -> dict[str, Any]:
+    """Return what the cells came from, for ``uns["cytof"]["run"]``: nothing of it that comes after them."""
+    sheet, markers = read_sheet(study), study.read_panel()
+    template = study.read_gates(markers)
+    changes = gating.read_overrides(study.path(OVERRIDES), template, sheet[Obs.SAMPLE])
+    reviews = [
+        {"sample_id": c.sample_id, "gate": c.gate, "author": c.author, "date": c.date, "reason": c.reason,
+         "before": dict(c.before), "after": dict(c.after)}
+        for c in changes
+    ]  # fmt: skip
+    later = {"name", "results", "samples", "data_dir", "track", "compare"}
+    return {
+        "inputs": {s: _input(Path(p)) for s, p in zip(sheet[Obs.SAMPLE], sheet["path"], strict=True)},
+        "settings": study.model_dump(mode="json", exclude=later),
+        "sheet": _sha(sheet.drop(columns="path").to_csv(index=False)),
+        "panel": _sha(markers.table.to_csv()) if markers is not None else "",
+        "gates": _sha(template.text) if template is not None else "",
+        "overrides": {"sha256": _file(study.path(OVERRIDES)), "reviews": reviews},
+        "clean": {p.name: _file(p) for p in study.clean_inputs()},
+        "seeds": {"study": study.seed} | {s: provenance.stage_seed(study.seed, s) for s in SEEDS},
+        "versions": provenance.versions(),
+    }
+
+
+def run_story(study: Study, warnings: list[dict[str, Any]], failed: Mapping[str, str]) -> dict[str, Any]:
+    """Return what ``run.json`` holds: the story of the cells, all settings, what was odd, and what failed."""
+    return {
+        **cells_story(study),
+        "study": study.model_dump(mode="json"),
+        "failed": dict(failed),
+        "warnings": warnings,
+    }
+
+
+def _input(path: Path) -> dict[str, Any]:
+    there = path.is_file()
+    return {"file": path.name, "sha256": _file(path), "bytes": path.stat().st_size if there else 0}
+
+
+def _file(path: Path) -> str:
+    return provenance.sha256(path) if path.is_file() else ""
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""Done-files: what a stage wrote, each file with its sha256, under which key, with which versions, in how long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cytof.provenance._atomic import atomic
+from cytof.provenance._keys import sha256, versions
+
+__all__ = ["Done", "changed", "is_done", "mark_done", "mark_open", "read_done"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A done-file in memory.
+
+    Attributes
+    ----------
+    key
+        Stage key; empty while the stage is running, or where it was killed.
+    outputs
+        File, relative to the folder of the results -> sha256.
+    note
+        What else the stage wants to know of itself.
+    seconds
+        How long it took.
+    versions
+        Versions at that time.
+    """
+
+    key: str
+    outputs: Mapping[str, str]
+    note: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_done(folder: str | Path, name: str) -> Done | None:
+    """Return the done-file of a stage; None where there is none, or one that cannot be read."""
+    try:
+        made = json.loads(_file(folder, name).read_text("utf-8"))
+        return Done(made["key"], dict(made["outputs"]), made["note"], made["seconds"], made["versions"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_done(folder: str | Path, name: str, key: str) -> bool:
+    """Tell whether a stage is done under this key and every file it wrote is there with the bytes it wrote.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a.csv").write_text("result")
+    >>> mark_done(folder, "track", "key of the stage", [folder / "a.csv"], 1.0)
+    >>> is_done(folder, "track", "key of the stage"), is_done(folder, "track", "another")
+    (True, False)
+    >>> _ = (folder / "a.csv").write_text("changed by hand")
+    >>> is_done(folder, "track", "key of the stage")
+    False
+    """
+    done = read_done(folder, name)
+    return done is not None and done.key == key and not changed(folder, done)
+
+
+def changed(folder: str | Path, done: Done) -> list[str]:
+    """Return the outputs of a stage that are not there, or not with the bytes it wrote."""
+    return [name for name, digest in done.outputs.items() if _digest(Path(folder) / name) != digest]
+
+
+def mark_open(folder: str | Path, name: str) -> None:
+    """Say that a stage is being done: its outputs are not to be trusted until :func:`mark_done`."""
+    before = read_done(folder, name)
+    if before is not None:
+        _write(folder, name, Done("", before.outputs, before.note))
+
+
+def mark_done(
+    folder: str | Path, name: str, key: str, outputs: Iterable[Path], seconds: float,
+    note: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write ``<folder>/.done/<name>.done.json``. What has no done-file is not finished."""
+    home = Path(folder)
+    listed = {path.relative_to(home).as_posix(): sha256(path) for path in dict.fromkeys(outputs)}
+    _write(folder, name, Done(key, listed, dict(note or {}), round(seconds, 3), versions()))
+
+
+def _file(folder: str | Path, name: str) -> Path:
+    return Path(folder) / ".done" / f"{name}.done.json"
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError:
+        return ""
+
+
+def _write(folder: str | Path, name: str, done: Done) -> None:
+    with atomic(_file(folder, name)) as part:
+        part.write_text(json.dumps(vars(done), indent=1, sort_keys=True) + "\n", encoding="utf-8")
