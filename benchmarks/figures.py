@@ -1,7 +1,7 @@
 """The whole figure set for 4 visits x 250,000 events, and the report of 50 samples: time, memory, sizes.
 
 ``python benchmarks/figures.py [--cells 250000] [--samples 50]``. Cells are made up (seeded); clusters and the map of
-20,000 cells are given, as ``cytof cluster`` leaves them. Prints wall and CPU seconds, peak memory and file sizes.
+6,000 cells are given, as ``cytof cluster`` leaves them. Prints wall and CPU seconds, peak memory and file sizes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def timed(what: str, run) -> None:
 
 
 def million(n: int) -> anndata.AnnData:
-    """Return four visits of n cells, half CAR T and half host T; a map of the first 20,000 CAR T cells."""
+    """Return four visits of n cells, half CAR T and half host T; a map of the first 6,000 CAR T cells."""
     cells = fake.fake_study(n_car=(n // 2,) * 4, n_host=n // 2)
     return cells
 
