@@ -126,7 +126,7 @@ def theirs(home: Path, peer: str, out: Path) -> dict[str, Any]:
             strategy = flowkit.parse_gating_xml(str(home / "gates" / "gated" / f"{visit}.gatingml.xml"))
             sample = flowkit.Sample(str(home / "fcs" / f"synthetic_{visit}.fcs"), sample_id=visit)
             result = strategy.gate_sample(sample)
-            gate = next(g for g, _ in strategy.get_gate_ids() if g.endswith("/CD3+") or g == "CD3+")
+            gate = next(g for g, _ in strategy.get_gate_ids() if g == "CD3pos")
             inside = result.get_gate_membership(gate)
             found.append((sample.get_events(source="raw")[inside], list(sample.pnn_labels)))
         return found

@@ -61,5 +61,3 @@ def test_stage_key_changes_with_what_changes_the_result_and_with_nothing_else() 
 def test_seeds_differ_by_stage_and_by_study() -> None:
     seeds = {provenance.stage_seed(s, name) for s in range(50) for name in ("gate", "flowsom", "tsne")}
     assert len(seeds) == 150
-
-

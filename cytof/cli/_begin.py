@@ -64,10 +64,10 @@ def new(
 @app.command()
 def check(study_path: StudyPath) -> None:
     """Check every file, channel, gate and date, and list all faults at once, before hours of work."""
-    from cytof import study
+    from cytof import pipeline
     from cytof.errors import raise_all
 
-    found = study.check(read_study(study_path))
+    found = pipeline.check(read_study(study_path))
     for caution in found.cautions:
         print(f"note: {caution}", file=sys.stderr)
     if len(found.table):

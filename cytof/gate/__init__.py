@@ -13,6 +13,7 @@ from cytof.gate._imported import apply_imported
 from cytof.gate._override_file import add_override, read_overrides
 from cytof.gate._overrides import Override, overridden, override_of
 from cytof.gate._place import place
+from cytof.gate._sample import other_controls
 from cytof.gate._unusual import unusual
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "change",
     "depends_on",
     "diff",
+    "other_controls",
     "overridden",
     "override_of",
     "place",

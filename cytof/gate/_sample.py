@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cytof.errors import GateError, PanelError, ResourceError
+from cytof.errors import Caution, GateError, PanelError, ResourceError
 from cytof.events import Events
 from cytof.gate._tree import dimension, flags_of, slim
 from cytof.panel.template import ROOT, Gate, Template
 from cytof.region import Dimension, Region
 
-__all__ = ["Bits", "Sample", "check_scales", "control_kind", "groups", "taken"]
+__all__ = ["Bits", "Sample", "check_scales", "control_kind", "groups", "other_controls", "taken"]
 
 _CONTROLS = {
     "pre-infusion": ("preinfusion", "pre", "baseline", "apheresis", "leukapheresis", "untransduced"),
@@ -133,6 +133,23 @@ def control_kind(text: str) -> str:
         if joined in spellings or (words and words[0] in spellings):
             return kind
     return ""
+
+
+def other_controls(sheet: pd.DataFrame, where: str) -> list[Caution]:
+    """Tell of samples whose ``control`` is no control of the CAR gate: an anchor, or a word that was misspelt.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"sample_id": ["s1", "s2"], "control": ["FMO", "helthy"]})
+    >>> print(other_controls(table, "samples.csv")[0])
+    samples.csv: `s2` has control `helthy`; took it as no control of the CAR gate (pre-infusion, healthy or FMO)
+    """
+    done = f"took it as no control of the CAR gate ({', '.join(list(_CONTROLS)[:-1])} or {list(_CONTROLS)[-1]})"
+    return [
+        Caution(where, f"`{sample}` has control `{text}`", done, level="note")
+        for sample, text in _column(sheet, "control").items()
+        if text.strip() and not control_kind(text)
+    ]
 
 
 def taken(template: Template, draws: Iterable[Events], sheet: pd.DataFrame | None, file: IO[bytes]) -> list[Sample]:

@@ -1,5 +1,6 @@
 """The map of the house: a study on disk goes through every room in order, and goes on where it was stopped."""
 
+from cytof.pipeline._check import check
 from cytof.pipeline._clean import cleaned
 from cytof.pipeline._dask import dask_workers
 from cytof.pipeline._doctor import doctor
@@ -17,7 +18,7 @@ from cytof.pipeline._verify import Verified, verify
 from cytof.pipeline._work import HERE, Workers
 
 __all__ = [
-    "HERE", "Needs", "OVERRIDES", "STAGES", "Verified", "Workers", "cleaned", "cluster", "compare", "dask_workers",
-    "doctor", "export", "gate", "gate_imported", "gate_pages", "name_clusters", "needs", "plan", "read_cells",
-    "read_sheet", "report", "run", "track", "verify", "viewer", "workbook",
+    "HERE", "Needs", "OVERRIDES", "STAGES", "Verified", "Workers", "check", "cleaned", "cluster", "compare",
+    "dask_workers", "doctor", "export", "gate", "gate_imported", "gate_pages", "name_clusters", "needs", "plan",
+    "read_cells", "read_sheet", "report", "run", "track", "verify", "viewer", "workbook",
 ]  # fmt: skip

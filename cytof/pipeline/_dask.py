@@ -68,7 +68,7 @@ def dask_workers(n: int = 0, scheduler: str | None = None) -> Iterator[Workers]:
         with client:
             yield _Dask(client)
         return
-    cluster = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None, memory_limit=None)
+    cluster = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0", memory_limit=None)
     with cluster, Client(cluster) as client:
         yield _Dask(client)
 

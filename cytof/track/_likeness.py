@@ -56,14 +56,20 @@ def sample_distances(adata: AnnData, *, markers: Sequence[str] | None = None) ->
     if len(found) < 3:
         raise InputError(f"{len(found)} samples have cells, a map of samples needs three", where="sample_distances")
     columns = columns_of(adata, names)
-    medians = np.array([np.nanmedian(values(adata, np.flatnonzero(sample == s), columns).astype(np.float64), axis=1)
-                        for s in range(len(found))])  # fmt: skip
-    places, explained = _scaled(np.nan_to_num(medians))
+    medians = np.array([_medians(values(adata, np.flatnonzero(sample == s), columns)) for s in range(len(found))])
+    places, explained = _scaled(medians)
     table = pd.DataFrame({"sample_id": [label(Obs.SAMPLE, s) for s in found], "x": places[:, 0], "y": places[:, 1]})
     table["n"] = np.bincount(sample[sample >= 0], minlength=len(found))
     table["explained_x"], table["explained_y"] = explained
     table = samples(adata).merge(table, on=Obs.SAMPLE)
     return table[["sample_id", "patient_id", "timepoint", "day", "n", "x", "y", "explained_x", "explained_y"]]
+
+
+def _medians(x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the median of each marker, shape (n_markers,); 0 for a marker that the sample lacks."""
+    x = x.astype(np.float64)
+    x[np.isnan(x).all(axis=1)] = 0.0
+    return np.nanmedian(x, axis=1)
 
 
 def _scaled(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[float, float]]:
@@ -112,6 +118,7 @@ def non_redundancy(adata: AnnData, *, markers: Sequence[str] | None = None, n_co
     sample, columns, parts = codes(adata, Obs.SAMPLE, found), columns_of(adata, names), []
     for s, name in enumerate(found):
         x = np.nan_to_num(values(adata, np.flatnonzero(sample == s), columns).astype(np.float64))
+        x = x[:, np.lexsort(x)]  # sums do not depend on the order of the cells
         score = np.full(len(names), np.nan)
         if x.shape[1] > 1:
             level, axes = np.linalg.eigh(np.atleast_2d(np.cov(x)))

@@ -37,9 +37,9 @@ def mapped(gated_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells.obsm["X_tsne"] = places.astype(np.float32)
     out = loaded.out / "cells.h5ad"
     io.write_h5ad(out, cells)
-    from cytof.pipeline._files import gated_files, key
+    from cytof.pipeline._plan import key_of
 
-    provenance.mark_done(out, key(loaded, "cluster", map(provenance.sha256, gated_files(loaded))), 1.0)
+    provenance.mark_done(loaded.out, "cluster", key_of(loaded, "cluster"), [out], 1.0)
     return folder
 
 

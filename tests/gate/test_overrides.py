@@ -210,3 +210,18 @@ def test_study_with_an_override_differs_only_below_that_gate(study_copy: Path) -
     assert {n for n in keys if keys[n] != later[n]} == {f"{sample}.done.json"}, "no other sample was gated again"
     thresholds = pd.read_csv(loaded.out / "tables" / "thresholds.csv")
     assert (thresholds["method"] == "override").sum() == 1
+
+
+def test_check_tells_of_wrong_overrides_and_of_words_that_are_no_control(study_copy: Path) -> None:
+    """Before hours of work: a gate that is not there, and a control whose name was misspelt."""
+    sheet = pd.read_csv(study_copy / "samples.csv")
+    sheet["control"] = ["helthy donor", "FMO VHH", *[""] * (len(sheet) - 2)]
+    sheet.to_csv(study_copy / "samples.csv", index=False)
+    sample = sheet["sample_id"][0]
+    written(study_copy, f"sample: {sample}, gate: CD33+, threshold: {{CD3: 2}}, {SAID}")
+    found = pipeline.check(study.load(study_copy))
+    (fault,) = found.faults
+    assert "overrides.yaml:1: no gate `CD33+`; did you mean `CD3+`?" in str(fault)
+    notes = [str(c) for c in found.cautions if "control" in str(c)]
+    assert len(notes) == 1
+    assert f"`{sample}` has control `helthy donor`; took it as no control of the CAR gate" in notes[0]

@@ -124,7 +124,7 @@ def test_order_puts_like_beside_like() -> None:
 
 
 def test_profile_refuses_what_it_cannot_show(study: anndata.AnnData) -> None:
-    with pytest.raises(UsageError, match="scale is '0-1', expected one of 01, none, zscore"):
+    with pytest.raises(UsageError, match="scale is '0-1', expected one of 01, first, last, none, zscore"):
         track.profile(study, scale="0-1")
     with pytest.raises(UsageError, match="column `flowsome` missing.*did you mean `flowsom`"):
         track.profile(study, groupby="flowsome")
