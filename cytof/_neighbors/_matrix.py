@@ -16,7 +16,7 @@ from cytof.order import canonical
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["cell_order", "feature_matrix"]
+__all__ = ["cell_order", "chosen_features", "feature_matrix", "judge"]
 
 
 def feature_matrix(
@@ -54,29 +54,65 @@ def feature_matrix(
     >>> feature_matrix(cells, ["CD8"])[0].tolist()
     [[2.0], [4.0]]
     """
+    names = chosen_features(adata, features, step)
+    X = adata.X[:, adata.var_names.get_indexer(names)]
+    X = np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, np.float32)
+    judge(names, (~np.isfinite(X)).sum(0), (X == X[0]).all(0), len(X), step)
+    return X, names
+
+
+def chosen_features(adata: AnnData, features: Sequence[str] | None, step: str) -> list[str]:
+    """Return the antigens to measure on; refuse a table without cells.
+
+    Raises
+    ------
+    InputError
+        There are no cells.
+    """
     names = transform.features(adata, features)
     if adata.n_obs == 0:
         raise InputError(
             "found 0 cells, expected at least 1", where=step, hint="the gate before it kept nothing: look at its counts"
         )
-    X = adata.X[:, adata.var_names.get_indexer(names)]
-    X = np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, np.float32)
-    bad = (~np.isfinite(X)).sum(0)
+    return names
+
+
+def judge(names: Sequence[str], bad: NDArray[np.integer], constant: NDArray[np.bool_], n_cells: int, step: str) -> None:
+    """Refuse values that are no numbers, and warn of markers that are the same in all cells.
+
+    Parameters
+    ----------
+    names, bad, constant
+        Markers; in how many cells each is missing or infinite; whether it is the same in all.
+    n_cells
+        Cells.
+    step
+        Named in messages.
+
+    Raises
+    ------
+    InputError
+        Values are missing or infinite; markers and counts are named.
+
+    Warns
+    -----
+    CytofWarning
+        A marker is constant.
+    """
     if bad.any():
         found = ", ".join(f"{name} in {count} cells" for name, count in zip(names, bad, strict=True) if count)
         raise InputError(
-            f"values missing or infinite: {found}; expected a number in each of the {len(X)} cells",
+            f"values missing or infinite: {found}; expected a number in each of the {n_cells} cells",
             where=step,
             hint="drop these cells or leave the marker out of `features`",
         )
-    constant = [name for name, flat in zip(names, (X == X[0]).all(0), strict=True) if flat]
-    if constant and len(X) > 1:
+    flat = [name for name, same in zip(names, constant, strict=True) if same]
+    if flat and n_cells > 1:
         warnings.warn(
-            f"{step}: {', '.join(constant)} constant in these {len(X)} cells, separates nothing",
+            f"{step}: {', '.join(flat)} constant in these {n_cells} cells, separates nothing",
             CytofWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-    return X, names
 
 
 def cell_order(X: NDArray[np.float32], names: Sequence[str] | NDArray) -> NDArray[np.int64]:

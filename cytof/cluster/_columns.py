@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cytof import transform
-from cytof.errors import CytofWarning, InputError
+from cytof._neighbors._matrix import chosen_features, judge
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -61,11 +59,7 @@ def read(adata: AnnData, features: Sequence[str] | None = None, *, step: str) ->
     >>> read(cells, ["CD8"], step="som")[0][:].tolist()
     [[2.0], [4.0]]
     """
-    names = transform.features(adata, features)
-    if adata.n_obs == 0:
-        raise InputError(
-            "found 0 cells, expected at least 1", where=step, hint="the gate before it kept nothing: look at its counts"
-        )
+    names = chosen_features(adata, features, step)
     X = Columns(adata.X, adata.var_names.get_indexer(names))
     low, high = np.full(len(names), np.inf, np.float32), np.full(len(names), -np.inf, np.float32)
     bad = np.zeros(len(names), int)
@@ -74,18 +68,5 @@ def read(adata: AnnData, features: Sequence[str] | None = None, *, step: str) ->
         low, high = np.minimum(low, part.min(0)), np.maximum(high, part.max(0))
         if not (np.isfinite(low) & np.isfinite(high)).all():
             bad += (~np.isfinite(part)).sum(0)
-    if bad.any():
-        found = ", ".join(f"{name} in {count} cells" for name, count in zip(names, bad, strict=True) if count)
-        raise InputError(
-            f"values missing or infinite: {found}; expected a number in each of the {len(X)} cells",
-            where=step,
-            hint="drop these cells or leave the marker out of `features`",
-        )
-    constant = [name for name, flat in zip(names, low == high, strict=True) if flat]
-    if constant and len(X) > 1:
-        warnings.warn(
-            f"{step}: {', '.join(constant)} constant in these {len(X)} cells, separates nothing",
-            CytofWarning,
-            stacklevel=4,
-        )
+    judge(names, bad, low == high, len(X), step)
     return X, names

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.py"))
 
 
-def run(notebook: Path, scratch: Path, scale: str) -> None:
+def assert_runs(notebook: Path, scratch: Path, scale: str) -> None:
     environment = os.environ | {
         "CYTOF_NOTEBOOK_SCALE": scale, "MPLBACKEND": "Agg", "TMPDIR": str(scratch), "PYTHONWARNINGS": "ignore",
         "PYTHONPATH": os.pathsep.join([str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]),
@@ -29,13 +29,13 @@ def test_the_storyline_is_there() -> None:
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(notebook, tmp_path) -> None:
-    run(notebook, tmp_path, "0.1")
+    assert_runs(notebook, tmp_path, "0.1")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs_at_full_size(notebook, tmp_path) -> None:
-    run(notebook, tmp_path, "1")
+    assert_runs(notebook, tmp_path, "1")
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)

@@ -50,7 +50,7 @@ def distributions(groups: tuple[str, ...] = ("2mo", "1yr", "5yr")) -> pd.DataFra
     return pd.concat(parts, ignore_index=True)
 
 
-def tests(contrast: str) -> pd.DataFrame:
+def contrasts(contrast: str) -> pd.DataFrame:
     return pd.DataFrame(
         {"marker": ["Ki67", "GZMB"], "contrast": contrast, "p": [0.2, 1e-9], "cliffs_delta": [0.1, -0.6]}
     )
@@ -73,10 +73,12 @@ FIGURES: dict[str, Callable[[Axes], Axes]] = {
     "frequencies": lambda ax: plot.frequencies(shares(), x="timepoint", ax=ax),
     "heatmap": lambda ax: plot.heatmap(profile(), trees=trees(), ax=ax),
     "map": lambda ax: plot.map(cells(), ax=ax),
-    "split_violins": lambda ax: plot.split_violins(distributions(("CAR T", "Host T")), tests("CAR+ vs CAR-"), ax=ax),
+    "split_violins": lambda ax: plot.split_violins(
+        distributions(("CAR T", "Host T")), contrasts("CAR+ vs CAR-"), ax=ax
+    ),
     "stars": lambda ax: plot.stars(*nodes(), ax=ax),
     "stream": lambda ax: plot.stream(shares(), fill="cluster", kind="clusters", ax=ax),
-    "violins": lambda ax: plot.violins(distributions(), tests("5yr vs 2mo"), marker="GZMB", ax=ax),
+    "violins": lambda ax: plot.violins(distributions(), contrasts("5yr vs 2mo"), marker="GZMB", ax=ax),
 }
 
 
