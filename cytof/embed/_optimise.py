@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytof.embed._gradient import exact_gradient
+from cytof.embed._grid import GridGradient
 
 __all__ = ["Schedule", "learning_rate", "optimise"]
 
-_EXACT = 20_000  # up to so many cells all pairs are taken; beyond, openTSNE's interpolation is faster
+_EXACT = 8_000  # up to so many cells all pairs are taken; beyond, interpolation is faster
 _EXAGGERATION = 12
 _LOOK, _SETTLED = 10, 0.1  # iterations between looks at the divergence; share of the steepest fall that counts as flat
 _EVERY = 50  # iterations between calls of the watcher
@@ -112,7 +113,9 @@ def optimise(
     affinities = PerplexityBasedNN(
         knn_index=PrecomputedNeighbors(indices, distances.astype(np.float64)), perplexity=perplexity, n_jobs=n_jobs
     )
-    method = exact_gradient if n <= _EXACT else "fft"
+    method = exact_gradient
+    if n > _EXACT:
+        method, affinities.P = GridGradient(), affinities.P.astype(np.float32)
     embedding = TSNEEmbedding(start.copy(), affinities, n_jobs=n_jobs, negative_gradient_method=method, random_state=0)
     early = _Watch(schedule, 0, flat=True)
     if schedule.exaggerated:
