@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cytof._neighbors._blocks import in_blocks
+from cytof._neighbors._union import union
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = ["fuzzy_union"]
 
 _STEPS, _CLOSE, _LEAST = 64, 1e-5, 1e-3  # halvings at most, their tolerance, least width relative to the mean distance
+_ROWS = 4096
 
 
 def fuzzy_union(indices: NDArray[np.integer], distances: NDArray[np.floating]) -> csr_matrix:
@@ -37,39 +41,16 @@ def fuzzy_union(indices: NDArray[np.integer], distances: NDArray[np.floating]) -
 
     Source: McInnes, Healy and Melville 2018, arXiv:1802.03426, section 3.1.
     """
-    from scipy.sparse import csr_matrix
+    from cytof._neighbors._union_kernels import fuzzy
 
     n, k = indices.shape
-    if k == 0:
-        return csr_matrix((n, n), dtype=np.float32)
-    d = np.asarray(distances, np.float64)
-    unequal = np.where(d > 0, d, np.inf).min(1)
-    rho = np.where(np.isfinite(unequal), unequal, 0.0)
-    beyond = np.maximum(d - rho[:, None], 0.0)
-    mean = d.sum(1) / (k + 1)
-    least = _LEAST * np.where(rho > 0, mean, d.sum() / (n * (k + 1)))
-    sigma = np.maximum(_widths(beyond, np.log2(k + 1)), least)
-    weight = np.exp(-beyond / np.where(sigma > 0, sigma, 1.0)[:, None])
-    rows = np.arange(0, n * k + 1, k)
-    directed = csr_matrix((weight.ravel(), np.asarray(indices, np.int32).ravel(), rows), shape=(n, n))
-    directed.sort_indices()
-    union = directed + directed.T - directed.multiply(directed.T)
-    return union.tocsr().astype(np.float32)
+    weights = np.empty((n, k), np.float32)
+    d = np.ascontiguousarray(distances, np.float32)
+    everywhere = float(d.sum(dtype=np.float64)) / max(n * (k + 1), 1)
 
+    def rows(start: int, stop: int) -> None:
+        fuzzy(d[start:stop], np.log2(k + 1), _STEPS, _CLOSE, _LEAST, everywhere, weights[start:stop])
 
-def _widths(beyond: NDArray[np.float64], target: float) -> NDArray[np.float64]:
-    """Return the width a row at which ``sum(exp(-beyond / width))`` is ``target``, by halving."""
-    low, high, width = np.zeros(len(beyond)), np.full(len(beyond), np.inf), np.ones(len(beyond))
-    open_ = np.arange(len(beyond))
-    for _ in range(_STEPS):
-        total = np.exp(-beyond[open_] / width[open_, None]).sum(1)
-        still = np.abs(total - target) >= _CLOSE
-        open_, total = open_[still], total[still]
-        if not len(open_):
-            break
-        wide = total > target
-        high[open_[wide]] = width[open_[wide]]
-        low[open_[~wide]] = width[open_[~wide]]
-        bounded = np.isfinite(high[open_])
-        width[open_] = np.where(bounded, (low[open_] + np.where(bounded, high[open_], 0)) / 2, 2 * width[open_])
-    return width
+    if k:
+        in_blocks(rows, n, _ROWS)
+    return union(indices, weights, shared=1)

@@ -12,7 +12,7 @@ __all__ = ["forces"]
 @nb.njit(
     [
         void(
-            float32[:, ::1], int32[::1], int32[::1], float64[::1], int64, float64[:, ::1], float64[::1], boolean,
+            float32[:, ::1], int32[::1], int32[::1], float32[::1], int64, float64[:, ::1], float64[::1], boolean,
         )
     ],
     nogil=True,

@@ -27,7 +27,7 @@ def exact_gradient(
     embedding
         Places, shape (n_cells, 2).
     P
-        Affinities, CSR, shape (n_cells, n_cells), sum 1 (or the exaggeration).
+        Affinities, float32 CSR, shape (n_cells, n_cells), sum 1 (or the exaggeration).
     n_jobs
         Threads.
     should_eval_error
@@ -36,7 +36,7 @@ def exact_gradient(
     Examples
     --------
     >>> from scipy.sparse import csr_matrix
-    >>> P = csr_matrix(np.array([[0, 0.5], [0.5, 0]]))
+    >>> P = csr_matrix(np.float32([[0, 0.5], [0.5, 0]]))
     >>> exact_gradient(np.array([[0.0, 0.0], [1.0, 0.0]]), P)[1].tolist()
     [[0.0, 0.0], [0.0, 0.0]]
 

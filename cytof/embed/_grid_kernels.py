@@ -70,16 +70,17 @@ def attract(x, y, indptr, indices, p, first, out, sums, judge):  # type: ignore[
         i = first + r
         xi, yi = x[i], y[i]
         right, up = np.float32(0), np.float32(0)
-        for e in range(indptr[i], indptr[i + 1]):
-            j = indices[e]
+        near, weight = indices[indptr[i] : indptr[i + 1]], p[indptr[i] : indptr[i + 1]]
+        for e in range(len(near)):
+            j = np.uint32(near[e])  # unsigned: no look for places counted from the end, so that the loop vectorises
             dx, dy = xi - x[j], yi - y[j]
-            pull = p[e] / (np.float32(1) + dx * dx + dy * dy)
+            pull = weight[e] / (np.float32(1) + dx * dx + dy * dy)
             right += pull * dx
             up += pull * dy
         out[r, 0], out[r, 1] = right, up
         if judge:
-            for e in range(indptr[i], indptr[i + 1]):
-                j = indices[e]
+            for e in range(len(near)):
+                j = np.uint32(near[e])
                 dx, dy = float64(xi - x[j]), float64(yi - y[j])
-                sums[0] += p[e]
-                sums[1] += p[e] * np.log(p[e] * (1.0 + dx * dx + dy * dy) + 1e-300)
+                sums[0] += weight[e]
+                sums[1] += weight[e] * np.log(weight[e] * (1.0 + dx * dx + dy * dy) + 1e-300)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cytof.embed._affinity import affinities
 from cytof.embed._gradient import exact_gradient
 from cytof.embed._grid import GridGradient
 
@@ -106,17 +108,11 @@ def optimise(
     Places, shape (n_cells, 2); ``kl_divergence``, ``exaggerated`` and ``n_iter`` (iterations done), ``stopped``.
     """
     from openTSNE import TSNEEmbedding
-    from openTSNE.affinity import PerplexityBasedNN
-    from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
     n = len(start)
-    affinities = PerplexityBasedNN(
-        knn_index=PrecomputedNeighbors(indices, distances.astype(np.float64)), perplexity=perplexity, n_jobs=n_jobs
-    )
-    method = exact_gradient
-    if n > _EXACT:
-        method, affinities.P = GridGradient(), affinities.P.astype(np.float32)
-    embedding = TSNEEmbedding(start.copy(), affinities, n_jobs=n_jobs, negative_gradient_method=method, random_state=0)
+    pulls = SimpleNamespace(P=affinities(indices, distances, perplexity, n_jobs))
+    method = exact_gradient if n <= _EXACT else GridGradient()
+    embedding = TSNEEmbedding(start.copy(), pulls, n_jobs=n_jobs, negative_gradient_method=method, random_state=0)
     early = _Watch(schedule, 0, flat=True)
     if schedule.exaggerated:
         embedding.optimize(

@@ -11,7 +11,9 @@ from cytof import neighbors, transform
 from cytof._neighbors._between import nearest_among
 from cytof._neighbors._exact import exact_knn
 from cytof.embed import Schedule, place, tsne
+from cytof.embed._affinity import affinities
 from cytof.embed._gradient import exact_gradient
+from cytof.embed._grid import GridGradient
 from cytof.embed._judge import preservation
 from cytof.errors import CytofWarning, InputError, UsageError
 
@@ -24,14 +26,14 @@ def cells(n: int = 300, d: int = 6, seed: int = 0) -> tuple[anndata.AnnData, np.
     return anndata.AnnData(X, var=var, obs=pd.DataFrame(index=[f"s-{i}" for i in range(n)])), truth
 
 
-def affinities(n: int, seed: int = 0):
+def linked(n: int, seed: int = 0):
     from scipy.sparse import random
 
     P = random(n, n, 0.1, "csr", rng=np.random.default_rng(seed))
     P = (P + P.T).tocsr()
     P.setdiag(0)
     P.eliminate_zeros()
-    return P / P.sum()
+    return (P / P.sum()).astype(np.float32)
 
 
 def naive(Y: np.ndarray, P: np.ndarray) -> tuple[float, np.ndarray]:
@@ -46,7 +48,7 @@ def naive(Y: np.ndarray, P: np.ndarray) -> tuple[float, np.ndarray]:
 
 @pytest.mark.parametrize("exaggeration", [1, 12])
 def test_gradient_is_the_sum_over_all_pairs(exaggeration: int) -> None:
-    Y, P = np.random.default_rng(1).normal(scale=4, size=(700, 2)), affinities(700)
+    Y, P = np.random.default_rng(1).normal(scale=4, size=(700, 2)), linked(700)
     step, expected = naive(Y, P.toarray())[0], naive(Y, P.toarray())[1]
     if exaggeration == 1:
         divergence, gradient = exact_gradient(Y, P, should_eval_error=True)
@@ -55,6 +57,50 @@ def test_gradient_is_the_sum_over_all_pairs(exaggeration: int) -> None:
         gradient = exact_gradient(Y, P * exaggeration)[1]
         expected = exaggeration * expected + (exaggeration - 1) * repulsion(Y)
     np.testing.assert_allclose(gradient, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("width", [1e-4, 1, 10, 40, 300])
+def test_gradient_on_a_grid_is_nearly_that_sum(width: float) -> None:
+    """At least as near to it as openTSNE's interpolation, or within a part in a thousand of the repulsion."""
+    from openTSNE.tsne import kl_divergence_fft
+
+    Y, P = np.random.default_rng(1).uniform(-width / 2, width / 2, size=(700, 2)), linked(700)
+    step, expected = naive(Y, P.toarray())
+    judge = kl_divergence_fft(
+        Y, P.astype(float), 1, {"n_interpolation_points": 3, "min_num_intervals": 50, "ints_in_interval": 1},
+        should_eval_error=True,
+    )  # fmt: skip
+    found = GridGradient()(Y, P, should_eval_error=True)
+    assert found[0] == pytest.approx(step, rel=2e-3)
+    limit = max(1.5 * _rms(judge[1] - expected), 1e-3 * _rms(repulsion(Y)))
+    assert _rms(found[1] - expected) < limit
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt((values**2).mean()))
+
+
+def test_a_grid_is_kept_while_it_fits_and_threads_change_nothing() -> None:
+    Y, P = np.random.default_rng(1).normal(scale=4, size=(700, 2)), linked(700)
+    kept = GridGradient()
+    kept(Y, P)
+    kernels = kept._kernels
+    again = kept(Y * 1.01, P, n_jobs=2)[1]
+    assert kept._kernels is kernels
+    np.testing.assert_array_equal(again, kept(Y * 1.01, P, n_jobs=1)[1])
+    kept(Y * 3, P)
+    assert kept._kernels is not kernels
+
+
+def test_affinities_are_openTSNEs() -> None:
+    from openTSNE.affinity import joint_probabilities_nn
+
+    indices, distances = exact_knn(np.random.default_rng(0).normal(size=(500, 4)), 30)
+    judge = joint_probabilities_nn(indices, distances.astype(np.float64), [10])
+    found = affinities(indices, distances, 10)
+    assert found.dtype == np.float32
+    assert found.has_sorted_indices
+    np.testing.assert_allclose(found.toarray(), judge.toarray(), rtol=1e-6, atol=1e-12)
 
 
 def repulsion(Y: np.ndarray) -> np.ndarray:
@@ -75,7 +121,7 @@ def test_gradient_is_openTSNEs() -> None:
     near = PerplexityBasedNN(knn_index=PrecomputedNeighbors(*exact_knn(np.asarray(adata.X), 60)), perplexity=20)
     embedding = TSNEEmbedding(np.random.default_rng(2).normal(scale=3, size=(300, 2)), near)
     judge = kl_divergence_bh(embedding, near.P, dof=1, bh_params={"theta": 0.01}, should_eval_error=True, n_jobs=1)
-    found = exact_gradient(np.asarray(embedding), near.P, should_eval_error=True)
+    found = exact_gradient(np.asarray(embedding), near.P.astype(np.float32), should_eval_error=True)
     assert found[0] == pytest.approx(judge[0], rel=1e-5)
     np.testing.assert_allclose(found[1], judge[1], atol=1e-5 * np.abs(judge[1]).max())
 
