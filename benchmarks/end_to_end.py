@@ -89,7 +89,7 @@ def ours(home: Path, map_cells: int, out: Path) -> dict[str, Any]:
     transform.equal_draw(cells, total=map_cells, random_state=0)
     drawn = cells[cells.obs["in_fit"]].copy()
     np.savez(home / "drawn.npz", X=np.asarray(drawn[:, features].X), features=np.asarray(features, str))
-    clock("PhenoGraph", neighbors, drawn, k=3 * PERPLEXITY, features=features)
+    clock("PhenoGraph", neighbors, drawn, k=3 * PERPLEXITY, features=features, connectivities=False)
     clock("PhenoGraph", cluster.phenograph, drawn, k=K, features=features, random_state=0)
     clock("t-SNE", embed.tsne, drawn, perplexity=PERPLEXITY, features=features, random_state=0)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Graph", "neighbors", "shared_graph"]
 
 _SLOT = "neighbors"
+_ROWS = 8192  # read at a time
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def neighbors(
     k: int = 30,
     features: Sequence[str] | None = None,
     method: str = "auto",
+    connectivities: bool = True,
     random_state: int = 0,
     key_added: str = _SLOT,
 ) -> None:
@@ -75,6 +77,8 @@ def neighbors(
     method
         ``"exact"``, ``"nn-descent"`` (approximate, recall at least 0.98 or the exact search takes over), or ``"auto"``:
         exact up to 20,000 cells or 800 ``k``, whichever is more, where that is the faster one.
+    connectivities
+        False leaves out UMAP's weights: PhenoGraph and t-SNE do not read them, scanpy does.
     random_state
         Seed of the approximate search; the exact search draws nothing. The same for any number of threads.
     key_added
@@ -117,9 +121,15 @@ def neighbors(
     digest = _digest(X, names)
     if _holds(adata, key_added, digest, method) >= k:
         logging.getLogger("cytof").info("neighbors: `%s` already holds %d neighbours", key_added, k)
+        distances_key, connectivities_key = _keys(key_added)
+        if connectivities and connectivities_key not in adata.obsp:
+            found = adata.obsp[distances_key]
+            near, lengths = (part.reshape(adata.n_obs, -1) for part in (found.indices, found.data))
+            adata.obsp[connectivities_key] = fuzzy_union(near, lengths)
         return
     order = cell_order(X, adata.obs_names.to_numpy())
-    _search_and_store(adata, key_added, X[order], order, _params(k, names, digest, random_state), method)
+    params = _params(k, names, digest, random_state)
+    _search_and_store(adata, key_added, X[order], order, params, method, connectivities=connectivities)
 
 
 def shared_graph(
@@ -160,11 +170,13 @@ def _search_and_store(
     order: NDArray[np.int64],
     params: dict[str, Any],
     method: str = "auto",
+    *,
+    connectivities: bool = True,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Search among cells in canonical order, store and record what was found."""
     k, random_state = params["n_neighbors"] - 1, params["random_state"]
     indices, distances, how = search(X, k, method=method, random_state=random_state)
-    _store(adata, slot, order, indices, distances, params | how)
+    _store(adata, slot, order, indices, distances, params | how, connectivities=connectivities)
     recorded = {"k": k, "features": params["features"], "method": how["search"], "recall": round(how["recall"], 4)}
     transform.record(adata, _step(slot), recorded, random_state)
     return indices, distances
@@ -220,17 +232,21 @@ def _holds(adata: AnnData, slot: str, digest: str, method: str = "auto") -> int:
 
 
 def _store(
-    adata: AnnData, slot: str, order: NDArray, indices: NDArray, distances: NDArray, params: dict[str, Any]
-) -> None:
+    adata: AnnData, slot: str, order: NDArray, indices: NDArray, distances: NDArray, params: dict[str, Any], *,
+    connectivities: bool,
+) -> None:  # fmt: skip
     from scipy.sparse import csr_matrix
 
     n, k = indices.shape
-    back = undo(order)
-    neighbours, lengths = order[indices][back], distances[back]
+    back, rows = undo(order), k * np.arange(n + 1)
+    neighbours, lengths = np.empty((n, k), np.int32), distances[back]
+    neighbours[order] = order.astype(np.int32)[indices]
     distances_key, connectivities_key = _keys(slot)
-    rows = k * np.arange(n + 1)
-    adata.obsp[distances_key] = csr_matrix((lengths.ravel(), neighbours.astype(np.int32).ravel(), rows), shape=(n, n))
-    adata.obsp[connectivities_key] = fuzzy_union(neighbours, lengths)
+    adata.obsp[distances_key] = csr_matrix((lengths.ravel(), neighbours.ravel(), rows), shape=(n, n))
+    if connectivities:
+        adata.obsp[connectivities_key] = fuzzy_union(neighbours, lengths)
+    else:
+        adata.obsp.pop(connectivities_key, None)  # those of an earlier graph
     adata.uns[slot] = {
         "connectivities_key": connectivities_key,
         "distances_key": distances_key,
@@ -241,8 +257,13 @@ def _store(
 def _read(adata: AnnData, slot: str, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the stored neighbours in canonical order, ranked by distance, then by place, as they were found."""
     graph = adata.obsp[adata.uns[slot]["distances_key"]]
-    place = undo(order)
-    indices = place[graph.indices.reshape(len(order), -1)][order]
-    distances = graph.data.reshape(len(order), -1)[order]
-    rank = np.lexsort((indices, distances), axis=1)
-    return np.take_along_axis(indices, rank, 1), np.take_along_axis(distances, rank, 1)
+    place, n = undo(order), len(order)
+    found, away = graph.indices.reshape(n, -1), graph.data.reshape(n, -1)
+    indices, distances = np.empty(found.shape, np.int64), np.empty(found.shape, np.float32)
+    for start in range(0, n, _ROWS):
+        rows = order[start : start + _ROWS]
+        near, lengths = place[found[rows]], away[rows]
+        rank = np.lexsort((near, lengths), axis=1)
+        indices[start : start + _ROWS] = np.take_along_axis(near, rank, 1)
+        distances[start : start + _ROWS] = np.take_along_axis(lengths, rank, 1)
+    return indices, distances

@@ -45,7 +45,9 @@ def union(indices: NDArray[np.integer], weights: NDArray[np.float32], *, shared:
         raise ValueError(f"{n:,} cells with {k} neighbours: more entries than 32-bit places count")
     rows = np.arange(0, n * k + 1, k, dtype=np.int32)
     there = _empty(n, n * k)
-    transpose(rows, indices.astype(np.int32).ravel(), np.ascontiguousarray(weights, np.float32).ravel(), *there)
+    given = np.ascontiguousarray(indices, np.int32).ravel(), np.ascontiguousarray(weights, np.float32).ravel()
+    transpose(rows, *given, *there)
+    del given, indices, weights
     back = _empty(n, n * k)
     transpose(*there, *back)  # the same matrix again, rows sorted
     counted = _empty(n, 0)

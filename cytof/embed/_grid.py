@@ -1,4 +1,4 @@
-"""The interpolated t-SNE gradient as openTSNE's optimiser calls it: for many cells, one transform there and two back."""
+"""The interpolated t-SNE gradient as openTSNE's optimiser calls it: for many cells, one transform there, two back."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def tsne(
 
     Starts from the first two principal components; iterations with attraction exaggerated 12 times, learning at n / 12,
     until the divergence is flat (250 at most), then 500 without, learning at n (both 200 at least; openTSNE's gradient
-    lacks the factor 4). Up to 20,000 cells the gradient is exact, above it is interpolated.
+    lacks the factor 4). Up to 8,000 cells the gradient is exact, above it is interpolated on a grid.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def label(study: Study, part: AnnData, cells: AnnData, *, say: Say) -> None:
     transform.equal_draw(part, total=settings.max_cells, random_state=provenance.stage_seed(study.seed, "draw"))
     drawn = part[part.obs[Obs.IN_FIT]].copy()
     widest = max(settings.k, int(3 * study.embed.perplexity))  # one search serves PhenoGraph and t-SNE
-    neighbors(drawn, k=min(widest, drawn.n_obs - 1), features=features)
+    neighbors(drawn, k=min(widest, drawn.n_obs - 1), features=features, connectivities=False)
     engines.phenograph(
         drawn, k=settings.k, features=features, random_state=provenance.stage_seed(study.seed, "phenograph")
     )

@@ -152,6 +152,18 @@ def test_a_graph_that_has_enough_neighbours_is_not_searched_again(monkeypatch: p
     np.testing.assert_array_equal(read.distances, fresh.distances)
 
 
+def test_weights_are_left_out_on_request_and_made_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    adata = table(blobs(300, 4))
+    whole = adata.copy()
+    neighbors(whole, k=15)
+    neighbors(adata, k=15, connectivities=False)
+    assert "connectivities" not in adata.obsp
+    assert (adata.obsp["distances"] != whole.obsp["distances"]).nnz == 0
+    monkeypatch.setattr("cytof._neighbors._graph.search", None)
+    neighbors(adata, k=15)
+    assert (adata.obsp["connectivities"] != whole.obsp["connectivities"]).nnz == 0
+
+
 def test_a_graph_of_other_features_or_cells_is_not_taken() -> None:
     adata = table(blobs())
     neighbors(adata, k=20)
