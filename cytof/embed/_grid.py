@@ -29,7 +29,7 @@ class GridGradient:
     --------
     >>> from scipy.sparse import csr_matrix
     >>> P = csr_matrix(np.array([[0, 0.5], [0.5, 0]], np.float32))
-    >>> abs(GridGradient()(np.array([[0.0, 0.0], [1.0, 0.0]]), P)[1]).max() < 1e-3
+    >>> bool(abs(GridGradient()(np.array([[0.0, 0.0], [1.0, 0.0]]), P)[1]).max() < 1e-3)
     True
 
     Source: Linderman et al. 2019, Nat Methods 16:243 (interpolation and Fourier transform).
