@@ -9,11 +9,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from cytof._check import at_least, has_columns, nearest, one_of
+from cytof._check import has_columns, nearest, one_of
 from cytof.compare._adjust import adjust
-from cytof.compare._bootstrap import COUNT_MODELS, count_test
+from cytof.compare._count_test import COUNT_MODELS, count_test
 from cytof.compare._estimable import estimable, model_columns
-from cytof.compare._mixed import mixed
+from cytof.compare._mixed import mixed_row, too_few
 from cytof.compare._replicates import PATIENT_TESTS, compare_units, finish
 from cytof.errors import UsageError
 from cytof.keys import Obs, Tables
@@ -23,7 +23,7 @@ __all__ = ["ABUNDANCE_TESTS", "EXTRA_COLUMNS", "abundance", "share_scale"]
 ABUNDANCE_TESTS: Final = (*PATIENT_TESTS, "mixed", *COUNT_MODELS)
 EXTRA_COLUMNS: Final = ("n", "n_denominator", "n_reference", "n_denominator_reference", "note")
 NAN = float("nan")
-_PATIENTS, _MODEL = 3, 6  # patients are the unit from 3 on; models from 6 on
+_PATIENTS = 3  # patients are the unit from here on
 Row = dict[str, Any]
 
 
@@ -49,7 +49,6 @@ def abundance(
     test: str = "auto",
     transform: str = "logit",
     adjust_for: Sequence[str] = (),
-    draws: int = 199,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Compare the share of each population between every level of ``by`` and the reference.
@@ -66,15 +65,13 @@ def abundance(
         From 3 patients on: ``t`` (``auto``), ``moderated-t`` (over the populations), ``rank-sum`` and ``permutation``
         (exact, refused below 6 pairs), all on transformed shares, paired where patients have both levels. From 6
         patients on also models: ``mixed`` (transformed shares, random intercept a patient, Satterthwaite's t),
-        ``beta-binomial`` (tubes vary; pairs are not used) and ``binomial-mixed`` (patients vary, their visits only by
-        counting: take it only where tubes do not vary), the last two on log odds by likelihood ratio with a parametric
-        bootstrap. Of one or two patients the counts are compared by Fisher's exact test (``unit`` cell).
+        ``beta-binomial`` (log odds of the average patient; tubes vary) and ``binomial-mixed`` (log odds within a
+        patient; random intercept, adaptive Gauss-Hermite), the last two with t of the error from leaving out one
+        patient at a time. Of one or two patients the counts are compared by Fisher's exact test (``unit`` cell).
     transform
         ``logit`` or ``arcsine``.
     adjust_for
         Columns of ``table`` that the models take into account (``mixed``, ``beta-binomial``, ``binomial-mixed``).
-    draws
-        Data sets of the parametric bootstrap.
     random_state
         Seed.
 
@@ -101,9 +98,9 @@ def abundance(
     Source: Weber et al. 2019, Commun Biol 2:183 (differential abundance); Smyth 2004.
     """
     one_of(transform, ("logit", "arcsine"), "transform")
-    at_least(draws, 1, "draws")
     needed = [Obs.SAMPLE, Obs.PATIENT, "population", "n", "n_denominator", by, *adjust_for]
     has_columns(table.columns, needed, where="compare.abundance", hint="merge the sample sheet into the table")
+    table = table.reset_index(drop=True)
     names = _levels(table, by)
     base = names[0] if reference is None else _one(names, reference, by)
     patients = table[Obs.PATIENT].astype(str).nunique()
@@ -111,7 +108,7 @@ def abundance(
         test = "t" if patients >= _PATIENTS else "fisher"
     one_of(test, (*ABUNDANCE_TESTS, "fisher"), "test", where="compare.abundance")
     frame = table.assign(_value=share_scale(table["n"], table["n_denominator"], transform))
-    options = {"test": test, "adjust_for": list(adjust_for), "draws": draws, "patients": patients, "by": by}
+    options = {"test": test, "adjust_for": list(adjust_for), "patients": patients, "by": by}
     rows: list[Row] = []
     for level in [n for n in names if n != base] or [f"no other {by}"]:
         rows.extend(_contrast(frame, level, base, random_state, options))
@@ -204,26 +201,18 @@ def _model(part: pd.DataFrame, late: np.ndarray, contrast: str, seed: int, optio
     codes, who = pd.factorize(part[Obs.PATIENT].astype(str), sort=True)
     row: Row = {"n_units": len(who), "test": test, "estimate": NAN, "ci_low": NAN, "ci_high": NAN, "statistic": NAN,
                 "p": NAN, "note": ""}  # fmt: skip
-    if len(who) < _MODEL or late.all() or not late.any():
-        few = f"refused: {test} models need {_MODEL} patients, found {len(who)}"
-        return row | {"note": few if len(who) < _MODEL else "one level only"}
+    reason = too_few(test, codes, late)
+    if reason:
+        return row | {"note": reason}
     estimable(part, late.astype(float), options["adjust_for"], contrast)
     X = np.column_stack([_full_rank(model_columns(part, options["adjust_for"])), late.astype(float)])
     if test != "mixed":
         n, of = part["n"].to_numpy(np.int64), part["n_denominator"].to_numpy(np.int64)
-        if n.sum() in (0, of.sum()):
-            return row | {"note": "no cell, or every cell, is of the population"}
-        found = count_test(test, n, of, X, codes, draws=options["draws"], seed=seed)
+        found = count_test(test, n, of, X, codes)
         word = "correlation within tubes" if test == "beta-binomial" else "standard deviation of patients"
-        return row | {k: v for k, v in found.items() if k != "spread"} | {"note": f"{word} {found['spread']:.3g}"}
-    fit = mixed(part["_value"].to_numpy(float), X, codes)
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(fit.df[-1], 0.975) * fit.error[-1])
-    estimate = float(fit.estimate[-1])
-    return row | {"estimate": estimate, "ci_low": estimate - half, "ci_high": estimate + half,
-                  "statistic": float(fit.statistic[-1]), "p": float(fit.p[-1]),
-                  "note": f"Satterthwaite's degrees of freedom {fit.df[-1]:.1f}"}  # fmt: skip
+        reason, spread = found.pop("reason"), found.pop("spread")
+        return row | found | {"note": f"{reason}: take `t`" if reason else f"{word} {spread:.3g}"}
+    return row | mixed_row(part["_value"].to_numpy(float), X, codes)
 
 
 def _full_rank(X: np.ndarray) -> np.ndarray:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, lgamma
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fit", "beta_binomial", "draw_beta_binomial"]
+from cytof.compare._newton import information_error, maximise
+from cytof.compare._polygamma import digamma, trigamma
+
+__all__ = ["Fit", "beta_binomial", "binomial_start", "draw_beta_binomial"]
+
+_NONE = -15.0  # logit of rho below which tubes vary by counting alone
 
 
 @dataclass(frozen=True)
@@ -35,20 +42,113 @@ class Fit:
     log_likelihood: float
 
 
-def _negative(beta: NDArray, X: NDArray, n: NDArray, of: NDArray) -> tuple[float, NDArray]:
-    """Return the negative log-likelihood and its gradient; the last parameter is the logit of the correlation."""
-    from scipy.special import digamma, expit, gammaln
+@numba.njit(
+    "Tuple((float64, float64[::1], float64[:, ::1]))(float64[::1], float64[:, ::1], float64[::1], float64[::1])",
+    cache=True,
+)
+def _likelihood(
+    at: NDArray, X: NDArray, n: NDArray, of: NDArray
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the log-likelihood, its gradient and second derivatives; the last parameter is the logit of rho."""
+    k = X.shape[1]
+    size = exp(-at[k])
+    total, slope, curve = 0.0, np.zeros(k + 1), np.zeros((k + 1, k + 1))
+    for i in range(len(n)):
+        eta = 0.0
+        for j in range(k):
+            eta += X[i, j] * at[j]
+        mu = min(max(1.0 / (1.0 + exp(-eta)), 1e-12), 1.0 - 1e-12)
+        v, a, b, rest = mu * (1.0 - mu), mu * size, (1.0 - mu) * size, of[i] - n[i]
+        total += lgamma(n[i] + a) - lgamma(a) + lgamma(rest + b) - lgamma(b) + lgamma(size) - lgamma(of[i] + size)
+        to_a, to_b = digamma(n[i] + a) - digamma(a), digamma(rest + b) - digamma(b)
+        to_size = mu * to_a + (1.0 - mu) * to_b + digamma(size) - digamma(of[i] + size)
+        a2, b2 = trigamma(n[i] + a) - trigamma(a), trigamma(rest + b) - trigamma(b)
+        s2 = trigamma(size) - trigamma(of[i] + size)
+        to_eta = size * v * (to_a - to_b)
+        eta2 = size * v * (1.0 - 2.0 * mu) * (to_a - to_b) + (size * v) ** 2 * (a2 + b2)
+        cross = v * (to_a - to_b) + size * v * (mu * a2 - (1.0 - mu) * b2)
+        for j in range(k):
+            slope[j] += to_eta * X[i, j]
+            curve[j, k] -= size * cross * X[i, j]
+            for m in range(j + 1):
+                curve[j, m] += eta2 * X[i, j] * X[i, m]
+        slope[k] -= size * to_size
+        curve[k, k] += size * to_size + size * size * (mu * mu * a2 + (1.0 - mu) ** 2 * b2 + s2)
+    for j in range(k):
+        curve[k, j] = curve[j, k]
+        for m in range(j):
+            curve[m, j] = curve[j, m]
+    return total, slope, curve
 
-    rho = float(np.clip(expit(beta[-1]), 1e-9, 1 - 1e-9))
-    mu = np.clip(expit(X @ beta[:-1]), 1e-12, 1 - 1e-12)
-    size = (1 - rho) / rho
-    a, b = mu * size, (1 - mu) * size
-    value = gammaln(n + a) - gammaln(a) + gammaln(of - n + b) - gammaln(b) + gammaln(size) - gammaln(of + size)
-    to_a = digamma(n + a) - digamma(a)
-    to_b = digamma(of - n + b) - digamma(b)
-    to_size = digamma(size) - digamma(of + size) + mu * to_a + (1 - mu) * to_b
-    slope = X.T @ ((to_a - to_b) * size * mu * (1 - mu))
-    return -float(value.sum()), -np.append(slope, to_size.sum() * -size)  # d size / d logit(rho) = -size
+
+@numba.njit("UniTuple(float64, 2)(float64, float64, float64)", cache=True)
+def _expected_trigamma(of: float, a: float, b: float) -> tuple[float, float]:
+    """Return the means of ``trigamma(n + a)`` and ``trigamma(of - n + b)`` over beta-binomial counts 0 to ``of``.
+
+    Sums over the support from the mean outward, by recurrences of the weight and of trigamma, as far as weights count.
+    """
+    middle = np.floor(of * a / (a + b))
+    mass, sum_a, sum_b = 0.0, 0.0, 0.0
+    for way in (1, -1):
+        y, weight = middle, 1.0
+        own_a, own_b = trigamma(y + a), trigamma(of - y + b)
+        while True:
+            if way == 1 or y != middle:
+                mass += weight
+                sum_a += weight * own_a
+                sum_b += weight * own_b
+            if way == 1:
+                if y >= of:
+                    break
+                weight *= (of - y) / (y + 1.0) * (y + a) / (of - y - 1.0 + b)
+                own_a -= 1.0 / (y + a) ** 2
+                own_b += 1.0 / (of - y - 1.0 + b) ** 2
+                y += 1.0
+            else:
+                if y <= 0.0:
+                    break
+                weight *= y / (of - y + 1.0) * (of - y + b) / (y - 1.0 + a)
+                own_a += 1.0 / (y - 1.0 + a) ** 2
+                own_b -= 1.0 / (of - y + b) ** 2
+                y -= 1.0
+            if weight < 1e-18 * mass:
+                break
+    return sum_a / mass, sum_b / mass
+
+
+@numba.njit("float64[:, ::1](float64[::1], float64[:, ::1], float64[::1])", cache=True)
+def _expected(at: NDArray, X: NDArray, of: NDArray) -> NDArray[np.float64]:
+    """Return the expected information of the coefficients and of the logit of rho, shape (k + 1, k + 1)."""
+    k = X.shape[1]
+    size = exp(-at[k])
+    out = np.zeros((k + 1, k + 1))
+    for i in range(len(of)):
+        eta = 0.0
+        for j in range(k):
+            eta += X[i, j] * at[j]
+        mu = min(max(1.0 / (1.0 + exp(-eta)), 1e-12), 1.0 - 1e-12)
+        v, a, b = mu * (1.0 - mu), mu * size, (1.0 - mu) * size
+        mean_a, mean_b = _expected_trigamma(of[i], a, b)
+        a2, b2 = mean_a - trigamma(a), mean_b - trigamma(b)
+        s2 = trigamma(size) - trigamma(of[i] + size)
+        for j in range(k):
+            out[j, k] += size * size * v * (mu * a2 - (1.0 - mu) * b2) * X[i, j]
+            out[k, j] = out[j, k]
+            for m in range(k):
+                out[j, m] -= (size * v) ** 2 * (a2 + b2) * X[i, j] * X[i, m]
+        out[k, k] -= size * size * (mu * mu * a2 + (1.0 - mu) ** 2 * b2 + s2)
+    return out
+
+
+def binomial_start(n: NDArray, of: NDArray, X: NDArray) -> NDArray[np.float64]:
+    """Return coefficients to start from: least squares on empirical logits, shape (n_columns,).
+
+    Examples
+    --------
+    >>> binomial_start(np.array([50.0]), np.array([100.0]), np.ones((1, 1))).tolist()
+    [0.0]
+    """
+    return np.linalg.lstsq(X, np.log((n + 0.5) / (of - n + 0.5)), rcond=None)[0]
 
 
 def beta_binomial(n: NDArray, of: NDArray, X: NDArray, *, start: NDArray | None = None, errors: bool = True) -> Fit:
@@ -65,7 +165,8 @@ def beta_binomial(n: NDArray, of: NDArray, X: NDArray, *, start: NDArray | None 
 
     Returns
     -------
-    Fit; ``spread`` is rho, ``1 / (a + b + 1)``. Standard errors from the observed information.
+    Fit; ``spread`` is rho, ``1 / (a + b + 1)``. Standard errors from the expected information, a sum over all counts a
+    tube could have, as VGAM's; where tubes vary by counting alone, those of the binomial model.
 
     Examples
     --------
@@ -75,35 +176,19 @@ def beta_binomial(n: NDArray, of: NDArray, X: NDArray, *, start: NDArray | None 
 
     Source: Yee 2015, Vector Generalized Linear and Additive Models, 11.4 (VGAM's ``betabinomial``).
     """
-    from scipy.optimize import minimize
-
-    n, of, X = np.asarray(n, float), np.asarray(of, float), np.asarray(X, float)
-    if start is None:
-        share = np.log((n + 0.5) / (of - n + 0.5))
-        start = np.append(np.linalg.lstsq(X, share, rcond=None)[0], -4.0)
-    bounds = [(-30.0, 30.0)] * X.shape[1] + [(-16.0, 8.0)]
-    found = minimize(
-        _negative, start, args=(X, n, of), jac=True, method="L-BFGS-B", bounds=bounds,
-        options={"ftol": 1e-12, "gtol": 1e-6, "maxiter": 500},
-    )  # fmt: skip
-    from scipy.special import expit
-
-    error = _errors(found.x, X, n, of) if errors else np.full(X.shape[1], np.nan)
-    return Fit(found.x[:-1], error, float(expit(found.x[-1])), -float(found.fun))
-
-
-def _errors(at: NDArray, X: NDArray, n: NDArray, of: NDArray) -> NDArray[np.float64]:
-    """Return standard errors of the coefficients: central differences of the gradient, inverted."""
-    k = len(at)
-    step = 1e-4
-    hessian = np.empty((k, k))
-    for i in range(k):
-        move = np.eye(k)[i] * step
-        hessian[i] = (_negative(at + move, X, n, of)[1] - _negative(at - move, X, n, of)[1]) / (2 * step)
-    hessian = (hessian + hessian.T) / 2
-    if at[-1] < -15 or not np.linalg.eigvalsh(hessian)[0] > 0:  # no variation between tubes: the binomial model
-        hessian = hessian[:-1, :-1]
-    return np.sqrt(np.diag(np.linalg.pinv(hessian)))[: k - 1]
+    n, of, X = (np.ascontiguousarray(v, float) for v in (n, of, X))
+    k = X.shape[1]
+    begin = np.append(binomial_start(n, of, X), -4.0) if start is None else np.asarray(start, float)
+    low, high = np.append(np.full(k, -30.0), -16.0), np.append(np.full(k, 30.0), 8.0)
+    at, value, _ = maximise(lambda b: _likelihood(b, X, n, of), begin, low, high)
+    rho = 1 / (1 + np.exp(-at[-1]))
+    error = np.full(k, np.nan)
+    if errors and at[-1] < _NONE:
+        mu = 1 / (1 + np.exp(-X @ at[:-1]))
+        error = information_error((X.T * (of * mu * (1 - mu))) @ X)
+    elif errors:
+        error = information_error(_expected(at, X, of))[:-1]
+    return Fit(at[:-1], error, float(rho), value)
 
 
 def draw_beta_binomial(fit: Fit, X: NDArray, of: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:

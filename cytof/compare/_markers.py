@@ -10,8 +10,7 @@ import pandas as pd
 from cytof._check import one_of
 from cytof.compare._adjust import adjust
 from cytof.compare._design import plan
-from cytof.compare._replicates import PATIENT_TESTS
-from cytof.compare._units import CELL_TESTS, cell_rows, patient_rows
+from cytof.compare._units import CELL_TESTS, MARKER_TESTS, cell_rows, patient_rows
 from cytof.keys import Obs, Tables
 from cytof.track._cells import columns_of, default_markers
 
@@ -62,7 +61,8 @@ def markers(
         draws, smallest p 0.001). Patients: ``t`` (``auto``; paired where patients have both levels, else Welch's),
         ``moderated-t`` (limma's, over the markers of a contrast), and exact tests, ``rank-sum`` (pairs: signed ranks)
         and ``permutation``, which state their smallest attainable p and are refused where it is above 0.05 (below 6
-        pairs): such a row has the reason and no p.
+        pairs): such a row has the reason and no p. ``mixed``, from 6 patients on: the means of all samples with a
+        random intercept a patient, by REML and Satterthwaite's t (lmerTest's); it keeps patients with one level only.
     unit
         ``cell``: every cell counts as one; right for what was in these tubes, silent on other patients and other tubes.
         ``patient``: patient means are tested. ``auto``: patients from three on, else cells.
@@ -114,7 +114,7 @@ def markers(
     design = plan(adata, by=by, reference=reference, within=within)
     if unit == "auto":
         unit = "patient" if len(design.patients) >= _PATIENTS else "cell"
-    allowed = PATIENT_TESTS if unit == "patient" else CELL_TESTS
+    allowed = MARKER_TESTS if unit == "patient" else CELL_TESTS
     if test == "auto":
         test = allowed[0]
     one_of(test, allowed, "test", where=f"compare.markers, unit {unit}")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Mixed", "mixed"]
+__all__ = ["MODEL_PATIENTS", "Mixed", "mixed", "mixed_row", "too_few"]
+
+MODEL_PATIENTS: Final = 6
+"""Patients that a model needs."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,47 @@ class Mixed:
     p: NDArray[np.float64]
     sd: float
     sd_patient: float
+
+
+def too_few(test: str, patient: NDArray, late: NDArray) -> str:
+    """Say why a model is refused; empty when it is not.
+
+    Examples
+    --------
+    >>> too_few("mixed", np.arange(5), np.array([0, 0, 1, 1, 1]))
+    'refused: mixed models need 6 patients, found 5'
+    """
+    found = len(np.unique(patient))
+    if found < MODEL_PATIENTS:
+        return f"refused: {test} models need {MODEL_PATIENTS} patients, found {found}"
+    return "one level only" if len(np.unique(late)) < 2 else ""
+
+
+def mixed_row(y: NDArray, X: NDArray, patient: NDArray, *, level: float = 0.95) -> dict[str, Any]:
+    """Return ``estimate ci_low ci_high statistic p note`` of the last column of ``X``, by Satterthwaite's t.
+
+    Examples
+    --------
+    >>> y, late = np.array([1.0, 2, 3, 1.5, 2.7, 3.4]), np.repeat([0.0, 1.0], 3)
+    >>> row = mixed_row(y, np.stack([np.ones(6), late], 1), np.tile(np.arange(3), 2))
+    >>> round(row["estimate"], 2), row["note"]
+    (0.53, "Satterthwaite's degrees of freedom 2.0")
+
+    Source: Kuznetsova et al. 2017, J Stat Softw 82(13).
+    """
+    from scipy.special import stdtrit
+
+    row: dict[str, Any] = dict.fromkeys(("estimate", "ci_low", "ci_high", "statistic", "p"), float("nan"))
+    if np.ptp(y) == 0 or len(y) <= X.shape[1]:
+        return row | {"note": "all values are equal" if np.ptp(y) == 0 else "fewer samples than coefficients"}
+    fit = mixed(y, X, patient)
+    estimate, error, df = (float(v[-1]) for v in (fit.estimate, fit.error, fit.df))
+    if not error > 0:
+        return row | {"estimate": estimate, "note": "values do not vary about the model"}
+    half = float(stdtrit(df, (1 + level) / 2)) * error
+    return {"estimate": estimate, "ci_low": estimate - half, "ci_high": estimate + half,
+            "statistic": float(fit.statistic[-1]), "p": float(fit.p[-1]),
+            "note": f"Satterthwaite's degrees of freedom {df:.1f}"}  # fmt: skip
 
 
 class _Model:

@@ -6,11 +6,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cytof.compare._beta_binomial import Fit
+from cytof.compare._beta_binomial import Fit, binomial_start
+from cytof.compare._newton import information_error, maximise
 
 __all__ = ["draw_random_intercept", "random_intercept"]
 
-NODES = 25
+_NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(25)
+_LOG_WEIGHTS = np.log(_WEIGHTS)
 
 
 @numba.njit("float64(float64[::1], float64[::1], float64[::1], float64)", cache=True)
@@ -32,42 +34,51 @@ def _mode(eta: NDArray, n: NDArray, of: NDArray, sigma: float) -> float:
 
 
 @numba.njit(
-    "Tuple((float64, float64[::1]))(float64[::1], float64[:, ::1], float64[::1], float64[::1], int64[::1], "
-    "float64[::1], float64[::1])",
+    "Tuple((float64, float64[::1], float64[:, ::1]))(float64[::1], float64[:, ::1], float64[::1], float64[::1], "
+    "int64[::1], float64[::1], float64[::1])",
     cache=True,
 )
-def _negative(
+def _likelihood(
     at: NDArray, X: NDArray, n: NDArray, of: NDArray, starts: NDArray, nodes: NDArray, weights: NDArray
-) -> tuple[float, NDArray]:
-    """Return the negative log-likelihood and gradient; rows are sorted by patient, the last parameter is sigma."""
-    k = X.shape[1]
-    sigma: float = at[k]  # type: ignore[assignment]
-    total, slope = 0.0, np.zeros(k + 1)
-    eta = np.empty(len(n))
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the log-likelihood, its gradient and second derivatives (Louis' identity over the nodes).
+
+    Rows are sorted by patient; the last column of ``X`` is filled with the intercept at a node, the last parameter is
+    sigma.
+    """
+    k = len(at) - 1
+    sigma: float = at[k]
+    total, slope, curve = 0.0, np.zeros(k + 1), np.zeros((k + 1, k + 1))
+    eta = np.zeros(len(n))
     for i in range(len(n)):
-        eta[i] = 0.0
         for j in range(k):
             eta[i] += X[i, j] * at[j]
-    log_part, part = np.empty(len(nodes)), np.empty((len(nodes), k + 1))
+    log_part = np.empty(len(nodes))
+    part, bend = np.empty((len(nodes), k + 1)), np.empty((len(nodes), k + 1, k + 1))
     for g in range(len(starts) - 1):
         low, high = starts[g], starts[g + 1]
-        u0 = _mode(eta[low:high].copy(), n[low:high].copy(), of[low:high].copy(), sigma)
-        curve = 1.0
+        u0 = _mode(eta[low:high], n[low:high], of[low:high], sigma)
+        peak = 1.0
         for i in range(low, high):
             p = 1.0 / (1.0 + np.exp(-(eta[i] + sigma * u0)))
-            curve += sigma * sigma * of[i] * p * (1.0 - p)
-        scale = 1.0 / np.sqrt(curve)
+            peak += sigma * sigma * of[i] * p * (1.0 - p)
+        scale = 1.0 / np.sqrt(peak)
+        part[:] = 0.0
+        bend[:] = 0.0
         for q in range(len(nodes)):
             u = u0 + np.sqrt(2.0) * scale * nodes[q]
             value = weights[q] + nodes[q] * nodes[q] - 0.5 * u * u
-            part[q, :] = 0.0
             for i in range(low, high):
+                X[i, k] = u
                 e = eta[i] + sigma * u
-                value += n[i] * e - of[i] * (max(e, 0.0) + np.log1p(np.exp(-abs(e))))
-                rest = n[i] - of[i] / (1.0 + np.exp(-e))
-                for j in range(k):
+                tail = np.exp(-abs(e))
+                value += n[i] * e - of[i] * (max(e, 0.0) + np.log1p(tail))
+                p = 1.0 / (1.0 + tail) if e >= 0.0 else tail / (1.0 + tail)
+                rest, spread = n[i] - of[i] * p, of[i] * p * (1.0 - p)
+                for j in range(k + 1):
                     part[q, j] += rest * X[i, j]
-                part[q, k] += rest * u
+                    for m in range(j + 1):
+                        bend[q, j, m] -= spread * X[i, j] * X[i, m]
             log_part[q] = value
         top = log_part.max()
         mass = 0.0
@@ -75,10 +86,21 @@ def _negative(
             log_part[q] = np.exp(log_part[q] - top)
             mass += log_part[q]
         total += top + np.log(mass) + np.log(scale) - 0.5 * np.log(np.pi)
+        mean = np.zeros(k + 1)
         for q in range(len(nodes)):
+            w = log_part[q] / mass
             for j in range(k + 1):
-                slope[j] += log_part[q] / mass * part[q, j]
-    return -total, -slope
+                mean[j] += w * part[q, j]
+                for m in range(j + 1):
+                    curve[j, m] += w * (bend[q, j, m] + part[q, j] * part[q, m])
+        for j in range(k + 1):
+            slope[j] += mean[j]
+            for m in range(j + 1):
+                curve[j, m] -= mean[j] * mean[m]
+    for j in range(k + 1):
+        for m in range(j):
+            curve[m, j] = curve[j, m]
+    return total, slope, curve
 
 
 def random_intercept(
@@ -99,7 +121,7 @@ def random_intercept(
 
     Returns
     -------
-    Fit; ``spread`` is the standard deviation of the patients. Standard errors from the observed information.
+    Fit; ``spread`` is the standard deviation of the patients. Standard errors from the observed information, as lme4's.
 
     Examples
     --------
@@ -107,38 +129,22 @@ def random_intercept(
     >>> round(fit.spread, 3)
     0.0
 
-    Source: Pinheiro and Chao 2006, J Comput Graph Stat 15:58 (lme4's ``glmer(nAGQ = 25)``).
+    Source: Pinheiro and Chao 2006, J Comput Graph Stat 15:58 (lme4's ``glmer(nAGQ = 25)``); Louis 1982, J R Stat Soc B
+    44:226 (second derivatives).
     """
-    from scipy.optimize import minimize
-
     order = np.argsort(patient, kind="stable")
     n, of = (np.ascontiguousarray(np.asarray(v, float)[order]) for v in (n, of))
-    X = np.ascontiguousarray(np.asarray(X, float)[order])
+    X = np.asarray(X, float)[order]
+    k = X.shape[1]
     starts = np.append(np.flatnonzero(np.diff(np.asarray(patient)[order], prepend=-1)), len(n)).astype(np.int64)
-    nodes, weights = np.polynomial.hermite.hermgauss(NODES)
-    rest = (X, n, of, starts, nodes, np.log(weights))
-    if start is None:
-        start = np.append(np.linalg.lstsq(X, np.log((n + 0.5) / (of - n + 0.5)), rcond=None)[0], 0.4)
-    bounds = [(-30.0, 30.0)] * X.shape[1] + [(0.0, 10.0)]
-    found = minimize(
-        _negative, start, args=rest, jac=True, method="L-BFGS-B", bounds=bounds,
-        options={"ftol": 1e-12, "gtol": 1e-6, "maxiter": 500},
-    )  # fmt: skip
-    error = _errors(found.x, rest) if errors else np.full(X.shape[1], np.nan)
-    return Fit(found.x[:-1], error, float(found.x[-1]), -float(found.fun))
-
-
-def _errors(at: NDArray, rest: tuple) -> NDArray[np.float64]:
-    """Return standard errors of the coefficients; at sigma 0 those of the plain binomial model."""
-    k = len(at)
-    hessian, step = np.empty((k, k)), 1e-4
-    for i in range(k):
-        move = np.eye(k)[i] * step
-        hessian[i] = (_negative(at + move, *rest)[1] - _negative(at - move, *rest)[1]) / (2 * step)
-    hessian = (hessian + hessian.T) / 2
-    if at[-1] < step or not np.linalg.eigvalsh(hessian)[0] > 0:
-        hessian = hessian[:-1, :-1]
-    return np.sqrt(np.diag(np.linalg.pinv(hessian)))[: k - 1]
+    wide = np.column_stack([X, np.zeros(len(n))])
+    begin = np.append(binomial_start(n, of, X), 0.4) if start is None else np.asarray(start, float)
+    low, high = np.append(np.full(k, -30.0), 0.0), np.append(np.full(k, 30.0), 10.0)
+    at, value, curve = maximise(lambda b: _likelihood(b, wide, n, of, starts, _NODES, _LOG_WEIGHTS), begin, low, high)
+    if at[-1] < 1e-4:  # patients do not vary: the plain binomial model
+        curve = curve[:-1, :-1]
+    error = information_error(-curve)[:k] if errors else np.full(k, np.nan)
+    return Fit(at[:-1], error, float(at[-1]), value)
 
 
 def draw_random_intercept(

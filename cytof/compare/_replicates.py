@@ -1,25 +1,23 @@
-"""Tests whose unit is the patient: one number a patient and level; t, moderated t, and exact tests with their floor."""
+"""Tests whose unit is the patient: one number a patient and level; t, moderated t, rank and permutation tests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
-from math import comb
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cytof.compare._exact import exact, smallest_p
 from cytof.compare._moderated import moderate
 from cytof.compare._pairs import welch
 
-__all__ = ["PATIENT_TESTS", "compare_units", "exact", "finish", "smallest_p"]
+__all__ = ["PATIENT_TESTS", "compare_units", "finish"]
 
 PATIENT_TESTS: Final = ("t", "moderated-t", "rank-sum", "permutation")
 
 NAN = float("nan")
 Row = dict[str, Any]
-_LISTED = 1 << 14  # up to so many arrangements are listed, beyond them 9,999 are drawn
 
 
 def compare_units(
@@ -96,20 +94,9 @@ def _apart(x: NDArray, y: NDArray, words: tuple[str, str], *, pooled: bool) -> R
             "_unscaled": 1 / max(m, 1) + 1 / max(n, 1), "_df": free}  # fmt: skip
 
 
-def smallest_p(m: int, n: int | None = None) -> float:
-    """Return the smallest two-sided p of an exact test of ``m`` pairs, or of ``m`` against ``n`` patients.
-
-    Examples
-    --------
-    >>> smallest_p(6), smallest_p(5), round(smallest_p(4, 4), 4)
-    (0.03125, 0.0625, 0.0286)
-    """
-    return min(1.0, 2 / 2**m if n is None else 2 / comb(m + n, m))
-
-
 def _exact_row(values: Sequence[NDArray], *, ranks: bool, seed: int, notes: list[str]) -> Row:
     """Return statistic, p and the word of the exact test; refused where its floor is above 0.05."""
-    floor = smallest_p(*(len(v) for v in values))
+    floor = smallest_p(*(len(v) for v in values), ranks=ranks)
     name = ("signed-rank" if len(values) == 1 else "rank-sum") if ranks else "permutation"
     units = f"{len(values[0])} pairs" if len(values) == 1 else f"{len(values[0])} v {len(values[1])} patients"
     if floor > 0.05:
@@ -118,61 +105,6 @@ def _exact_row(values: Sequence[NDArray], *, ranks: bool, seed: int, notes: list
     statistic, p = exact(*values, ranks=ranks, seed=seed)
     notes.append(f"smallest attainable p {floor:.3g}")
     return {"statistic": statistic, "p": p, "test": name}
-
-
-def exact(x: NDArray, y: NDArray | None = None, *, ranks: bool, seed: int = 0) -> tuple[float, float]:
-    """Exact test of one group of differences (signs flipped) or of two groups (labels exchanged), two-sided.
-
-    With ``ranks`` Wilcoxon's signed-rank and rank-sum tests, ties by mid-ranks and without normal approximation.
-
-    Returns
-    -------
-    statistic (sum of positive ranks, rank-sum W, mean or difference of means), p.
-
-    Examples
-    --------
-    >>> exact(np.array([1.2, 0.4, -0.3, 2.2, 1.7, 0.9, 1.1]), ranks=True)
-    (27.0, 0.03125)
-
-    Source: Hollander and Wolfe 1999, 3.1 and 4.1; Phipson and Smyth 2010 where arrangements are drawn.
-    """
-    from scipy.stats import rankdata
-
-    if y is None:
-        d = x[x != 0] if ranks else x
-        size = rankdata(np.abs(d)) if ranks else np.abs(d)
-        sums = _signs(size, seed)
-        found = float(size[d > 0].sum())
-        middle = size.sum() / 2
-        statistic = found if ranks else float(x.mean())
-    else:
-        both = np.concatenate([x, y])
-        size = rankdata(both) if ranks else both
-        sums = _labels(size, len(x), seed)
-        found = float(size[: len(x)].sum())
-        middle = size.mean() * len(x)
-        statistic = found - len(x) * (len(x) + 1) / 2 if ranks else float(x.mean() - y.mean())
-    near = 1e-9 * max(float(np.abs(size).sum()), 1e-300)
-    hits = int((np.abs(sums - middle) >= abs(found - middle) - near).sum())
-    return statistic, hits / len(sums)
-
-
-def _signs(size: NDArray, seed: int) -> NDArray:
-    """Return the sum of the positive part for every arrangement of signs, or the observed-like 9,999 drawn and one."""
-    k = len(size)
-    if 2**k <= _LISTED:
-        return ((np.arange(2**k)[:, None] >> np.arange(k)) & 1) @ size
-    drawn = np.random.default_rng(seed).integers(0, 2, (9999, k)) @ size
-    return np.append(drawn, size.sum())  # the 1 of (1 + hits) / (1 + draws)
-
-
-def _labels(size: NDArray, m: int, seed: int) -> NDArray:
-    """Return the sum of the first group for every choice of ``m`` of all."""
-    if comb(len(size), m) <= _LISTED:
-        return np.array([size[list(chosen)].sum() for chosen in combinations(range(len(size)), m)])
-    rng = np.random.default_rng(seed)
-    drawn = [size[rng.permutation(len(size))[:m]].sum() for _ in range(9999)]
-    return np.append(drawn, np.sort(size)[-m:].sum())
 
 
 def finish(rows: list[Row], test: str) -> list[Row]:

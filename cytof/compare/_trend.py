@@ -76,6 +76,7 @@ def trend(table: pd.DataFrame, *, transform: str = "logit", shape: str = "auto")
     one_of(shape, ("auto", "line", "spline"), "shape")
     needed = [Obs.SAMPLE, Obs.PATIENT, Obs.DAY, "population", "n", "n_denominator"]
     has_columns(table.columns, needed, where="compare.trend")
+    table = table.reset_index(drop=True)
     frame = table.assign(_value=share_scale(table["n"], table["n_denominator"], transform))
     rows: list[dict[str, Any]] = []
     for population, whole in frame.groupby("population", observed=True, sort=False):

@@ -10,17 +10,19 @@ import numpy as np
 
 from cytof.compare._design import Design
 from cytof.compare._location import hodges_lehmann, median_interval, walsh
+from cytof.compare._mixed import mixed_row, too_few
 from cytof.compare._pairs import delong, overlap, permutation, rank_sum, welch
-from cytof.compare._replicates import compare_units, finish
+from cytof.compare._replicates import PATIENT_TESTS, compare_units, finish
 from cytof.track._cells import values
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["CELL_TESTS", "cell_rows", "patient_rows"]
+__all__ = ["CELL_TESTS", "MARKER_TESTS", "cell_rows", "patient_rows"]
 
 CELL_TESTS: Final = ("rank-sum", "welch", "permutation")
+MARKER_TESTS: Final = (*PATIENT_TESTS, "mixed")
 
 NAN = float("nan")
 Row = dict[str, Any]
@@ -109,7 +111,7 @@ def patient_rows(
     """Yield one row a group, contrast and marker, with patients as the unit.
 
     A patient's mean is the mean of the means of its samples. Paired on the patients that have both levels; two samples
-    where no patient has both.
+    where no patient has both. The mixed model takes the mean of every sample, also of patients with one level only.
     """
     for g, group in enumerate(design.groups):
         reference = _by_patient(adata, design, design.cells(g, design.reference), columns)
@@ -122,19 +124,32 @@ def patient_rows(
                 y = {p: v[m] for p, v in reference.items() if len(v[m][0])}
                 head = {"subset": group, "marker": marker, "contrast": f"{words[0]} vs {words[1]}", "unit": "patient"}
                 seed = _seed(random_state, *head.values())
-                means = ({p: v[1] for p, v in arm.items()} for arm in (x, y))
-                row = compare_units(*means, test=test, words=words, seed=seed)
+                if test == "mixed":
+                    row = _mixed(x, y)
+                else:
+                    means = ({p: v[1] for p, v in arm.items()} for arm in (x, y))
+                    row = compare_units(*means, test=test, words=words, seed=seed)
                 rows.append({**head, **row, **_areas(x, y)})
             yield from finish(rows, test)
 
 
-Patients = dict[int, tuple["NDArray[np.float32]", float]]
+def _mixed(x: Patients, y: Patients) -> Row:
+    """Return the test of the means of all samples with a random intercept a patient, from 6 patients on."""
+    means = [(v, p, late) for arm, late in ((y, 0.0), (x, 1.0)) for p, own in arm.items() for v in own[2]]
+    values, patient, late = (np.array(column) for column in zip(*means, strict=True)) if means else np.empty((3, 0))
+    row: Row = {"n_units": len(np.unique(patient)), "test": "mixed", "estimate": NAN, "ci_low": NAN, "ci_high": NAN,
+                "statistic": NAN, "p": NAN}  # fmt: skip
+    reason = too_few("mixed", patient, late)
+    return row | ({"note": reason} if reason else mixed_row(values, np.stack([np.ones(len(late)), late], 1), patient))
+
+
+Patients = dict[int, tuple["NDArray[np.float32]", float, list[float]]]
 
 
 def _by_patient(
     adata: AnnData, design: Design, cells: NDArray[np.int64], columns: NDArray[np.int64]
-) -> dict[int, list[tuple[NDArray[np.float32], float]]]:
-    """Return, patient by patient and marker by marker, all sorted values and the mean of the samples' means."""
+) -> dict[int, list[tuple[NDArray[np.float32], float, list[float]]]]:
+    """Return, patient by patient and marker by marker, all sorted values, the mean of the samples' means, and these."""
     out = {}
     for patient in np.unique(design.patient[cells]).tolist():
         own = cells[design.patient[cells] == patient]
@@ -143,7 +158,7 @@ def _by_patient(
         for m in range(len(columns)):
             means = [float(part[m].mean(dtype=np.float64)) for part in parts if len(part[m])]
             together = np.sort(np.concatenate([part[m] for part in parts]))
-            rows.append((together, float(np.mean(means)) if means else NAN))
+            rows.append((together, float(np.mean(means)) if means else NAN, means))
         out[patient] = rows
     return out
 
@@ -151,7 +166,7 @@ def _by_patient(
 def _areas(x: Patients, y: Patients) -> Row:
     """Return cells, medians and AUROC: the mean of the patients' own with a t interval, else that of their means."""
     both = sorted(set(x) & set(y))
-    means = [np.sort(np.array([v for _, v in arm.values()], np.float32)) for arm in (x, y)]
+    means = [np.sort(np.array([v[1] for v in arm.values()], np.float32)) for arm in (x, y)]
     shift = hodges_lehmann(*means)
     if both:
         x, y = ({p: arm[p] for p in both} for arm in (x, y))
@@ -160,11 +175,11 @@ def _areas(x: Patients, y: Patients) -> Row:
         own = compare_units(areas, dict.fromkeys(both, 0.0), test="t", words=("", ""))
         area, low, high = own["estimate"], max(own["ci_low"], 0.0), min(own["ci_high"], 1.0)
     else:
-        area, low, high = delong(*(np.array([v for _, v in arm.values()]) for arm in (x, y)))
+        area, low, high = delong(*(np.array([v[1] for v in arm.values()]) for arm in (x, y)))
     return {
-        "n": sum(len(v) for v, _ in x.values()), "n_reference": sum(len(v) for v, _ in y.values()),
-        "median": float(np.median([_median(v) for v, _ in x.values()])) if x else NAN,
-        "median_reference": float(np.median([_median(v) for v, _ in y.values()])) if y else NAN,
+        "n": sum(len(v[0]) for v in x.values()), "n_reference": sum(len(v[0]) for v in y.values()),
+        "median": float(np.median([_median(v[0]) for v in x.values()])) if x else NAN,
+        "median_reference": float(np.median([_median(v[0]) for v in y.values()])) if y else NAN,
         "auroc": area, "auroc_low": low, "auroc_high": high,
         **dict(zip(("hodges_lehmann", "hodges_lehmann_low", "hodges_lehmann_high"), shift, strict=True)),
     }  # fmt: skip

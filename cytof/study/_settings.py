@@ -118,12 +118,12 @@ class CompareSettings(_Section):
     """Tests. ``reference``: a time point (default: the first by day). ``unit``: what counts as a replicate.
 
     ``test``: of cells ``rank-sum`` (``auto``), ``welch``, ``permutation``; of patients ``t`` (``auto``),
-    ``moderated-t``, ``rank-sum``, ``permutation``. ``stable``: markers that should not change on host T cells; their
+    ``moderated-t``, ``rank-sum``, ``permutation``, ``mixed``. ``stable``: markers that should not change on host T cells; their
     shifts between visits are the technical band.
     """
 
     reference: str | None = None
-    test: Literal["auto", "rank-sum", "welch", "permutation", "t", "moderated-t"] = "auto"
+    test: Literal["auto", "rank-sum", "welch", "permutation", "t", "moderated-t", "mixed"] = "auto"
     unit: Literal["auto", "cell", "patient"] = "auto"
     markers: tuple[str, ...] | None = None
     stable: tuple[str, ...] = ("CD45", "CD3")

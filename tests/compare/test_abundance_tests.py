@@ -48,12 +48,12 @@ def test_t_is_what_scipy_says() -> None:
 
 @pytest.mark.parametrize("test", ["mixed", "beta-binomial", "binomial-mixed", "rank-sum", "permutation"])
 def test_every_test_finds_a_planted_change_and_leaves_the_other(test: str) -> None:
-    found = compare.abundance(shares(10, 0.9, seed=2, tube=0.02), test=test, draws=39).set_index("subset")
+    found = compare.abundance(shares(10, 0.9, seed=2, tube=0.02), test=test).set_index("subset")
     assert found.loc["DN", "p"] < 0.01
     assert found.loc["CD8", "p"] > 0.05
     if test not in ("rank-sum", "permutation"):
         assert found.loc["DN", "ci_low"] < 0.9 < found.loc["DN", "ci_high"]
-    again = compare.abundance(shares(10, 0.9, seed=2, tube=0.02), test=test, draws=39).set_index("subset")
+    again = compare.abundance(shares(10, 0.9, seed=2, tube=0.02), test=test).set_index("subset")
     pd.testing.assert_frame_equal(found, again, check_exact=True)
 
 
@@ -94,7 +94,7 @@ def test_confounded_columns_are_named() -> None:
     with pytest.raises(UsageError, match="5yr vs 2mo cannot be told from `batch_id`: in this design they coincide"):
         compare.abundance(table, test="beta-binomial", adjust_for=["batch_id"])
     table["batch_id"] = np.where(table["patient_id"] < "P4", "run0", "run1")
-    found = compare.abundance(table, test="beta-binomial", adjust_for=["batch_id"], draws=9)
+    found = compare.abundance(table, test="beta-binomial", adjust_for=["batch_id"])
     assert found["p"].notna().all()
     with pytest.raises(UsageError, match=r"reference '2m' is no level of `timepoint`.*did you mean `2mo`"):
         compare.abundance(table, reference="2m")
@@ -136,3 +136,28 @@ def test_a_share_that_falls_and_comes_back_is_seen_by_the_spline_alone() -> None
     found = compare.trend(pd.DataFrame(rows, columns=columns)).set_index("contrast")
     assert found.loc["per year", "p"] > 0.05
     assert found.loc["spline over days", "p"] < 1e-4
+
+
+@pytest.mark.parametrize("test", ["beta-binomial", "binomial-mixed"])
+def test_models_of_counts_do_not_take_tubes_for_effects(test: str) -> None:
+    """400 populations of 8 pairs: patients vary, tubes do not, and both; a likelihood ratio rejects half of these."""
+    for tube in (0.0, 0.4):
+        parts = [shares(8, 0.0, seed=s, tube=tube).assign(population=lambda t, s=s: t["population"] + str(s))
+                 for s in range(200)]  # fmt: skip
+        found = compare.abundance(pd.concat(parts), test=test)
+        assert 0.025 <= (found["p"] < 0.05).mean() <= 0.075
+        assert 0.925 <= ((found["ci_low"] <= 0) & (found["ci_high"] >= 0)).mean() <= 0.975
+
+
+@pytest.mark.parametrize("test", ["beta-binomial", "binomial-mixed"])
+def test_what_a_model_of_counts_cannot_tell(test: str) -> None:
+    table = shares(8, 0.5, seed=9)
+    early = (table["timepoint"] == "2mo") & (table["population"] == "DN")
+    table.loc[early, "n"] = 0
+    found = compare.abundance(table, test=test).set_index("subset")
+    assert np.isnan(found.loc["DN", "p"])
+    assert found.loc["DN", "note"] == "no cell, or every cell, of a level is of the population: take `t`"
+    assert found.loc["CD8", "p"] > 0
+    table.loc[early & (table["patient_id"] == "P3"), "n"] = 4
+    found = compare.abundance(table, test=test).set_index("subset")
+    assert found.loc["DN", "note"] == "without one of the patients the change cannot be told: take `t`"

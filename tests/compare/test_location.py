@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cytof.compare._exact import exact, smallest_p
 from cytof.compare._location import hodges_lehmann, median_interval, walsh
-from cytof.compare._replicates import exact, smallest_p
 
 R = json.loads(Path(__file__).with_name("expected.json").read_text("utf-8"))
 MAY = [41, 36, 12, 18, 28, 23, 19, 8, 7, 16, 11, 14, 18, 14, 34, 6, 30, 11, 1, 11, 4, 32, 23, 45, 115, 37]
@@ -101,6 +101,30 @@ def test_exact_tests_equal_scipy_and_r() -> None:
     assert exact(x, y, ranks=True) == pytest.approx((judge.statistic, judge.pvalue))
     judge = stats.permutation_test((x, y), lambda a, b: a.mean() - b.mean())
     assert exact(x, y, ranks=False)[1] == pytest.approx(judge.pvalue, abs=2.5e-3), "scipy doubles one side"
-    many = rng.normal(0.5, 1, 20)
-    assert exact(many, ranks=True, seed=3)[1] == pytest.approx(stats.wilcoxon(many, method="exact").pvalue, abs=0.01)
     assert exact(np.full(6, 1.0), ranks=False)[1] == smallest_p(6)
+
+
+def test_ranks_of_many_patients_are_counted_not_drawn() -> None:
+    """> wilcox.test(sin(1:20) + 0.4, exact = TRUE); of 10 and 9 patients wilcox.test(x, y, exact = TRUE)."""
+    assert exact(np.sin(np.arange(1, 21)) + 0.4, ranks=True)[1] == pytest.approx(R["signed_rank_20"], rel=1e-9)
+    x = np.array([2.1, 3.4, 2.8, 4.4, 3.0, 2.2, 3.9, 4.1, 2.4, 3.5])
+    y = np.array([1.2, 2.3, 2.0, 3.1, 1.7, 2.6, 2.5, 1.9, 3.3])
+    assert exact(x, y, ranks=True)[1] == pytest.approx(R["rank_sum"], rel=1e-9)
+    for k in (15, 20, 40):
+        assert exact(np.arange(1.0, k + 1), ranks=True)[1] == pytest.approx(smallest_p(k), rel=1e-9)
+    assert exact(np.arange(20.0, 40), np.arange(20.0), ranks=True)[1] == pytest.approx(smallest_p(20, 20), rel=1e-9)
+    tied = np.repeat([1.0, 2.0, -1.0, 3.0], [6, 3, 2, 5])  # ties: against all 2^16 signs
+    size = stats.rankdata(np.abs(tied))
+    sums = ((np.arange(2**16)[:, None] >> np.arange(16)) & 1) @ size
+    far = np.abs(sums - size.sum() / 2) >= abs(size[tied > 0].sum() - size.sum() / 2)
+    assert exact(tied, ranks=True)[1] == pytest.approx(far.mean(), rel=1e-9)
+
+
+def test_drawn_permutations_say_the_p_they_can_reach() -> None:
+    assert smallest_p(20, ranks=False) == smallest_p(10, 10, ranks=False) == 1e-4
+    assert smallest_p(8, 8, ranks=False) == 2 / 12870
+    assert exact(np.full(20, 1.0) + np.arange(20) / 99, ranks=False)[1] == 1e-4
+    rng = np.random.default_rng(2)
+    for x, y in ((rng.normal(0.5, 1, 20), None), (rng.normal(0.7, 1, 15), rng.normal(0, 1, 15))):
+        judge = stats.ttest_1samp(x, 0) if y is None else stats.ttest_ind(x, y)
+        assert exact(x, y, ranks=False, seed=3)[1] == pytest.approx(judge.pvalue, abs=0.02)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import anndata
 import numpy as np
@@ -199,6 +201,34 @@ def test_patients_are_paired_where_they_have_both(small_study: Callable[..., ann
     assert only["p"].isna().all()
     with pytest.raises(UsageError, match="unit patient: test is 'welch', expected one of t, moderated-t"):
         compare.markers(cells_of(tubes, patient=who), within=None, test="welch")
+
+
+def test_mixed_model_is_lmertests_and_needs_six_patients() -> None:
+    """> summary(lmerTest::lmer(tube ~ late_tube + (1 | tube_who))), expected.R; patient 7 came once."""
+    means = [1.31, 1.52, 0.88, 2.05, 1.12, 1.64, 0.71, 1.93, 1.95, 1.21, 2.31, 1.90, 1.83, 1.16]
+    who = ["1", "1", *"234567", *"123456"]
+    names = [f"{'a' if i < 8 else 'b'}-{i}" for i in range(14)]
+    tubes = {name: np.array([[m - 0.2], [m], [m + 0.2]]) for name, m in zip(names, means, strict=True)}
+    patient = dict(zip(names, who, strict=True))
+    judge = json.loads(Path(__file__).with_name("expected.json").read_text("utf-8"))["lmer_two"]
+    row = compare.markers(cells_of(tubes, patient=patient), within=None, test="mixed").iloc[0]
+    assert row["estimate"] == pytest.approx(judge["estimate"][1], abs=1e-3)
+    assert row["statistic"] == pytest.approx(judge["t"][1], abs=1e-3)
+    assert row["p"] == pytest.approx(judge["p"][1], abs=1e-3)
+    half = stats.t.ppf(0.975, judge["df"][1]) * judge["se"][1]
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((row["estimate"] - half, row["estimate"] + half), abs=1e-3)
+    assert (row["test"], row["unit"], row["n_units"]) == ("mixed", "patient", 7)
+    assert row["note"] == "Satterthwaite's degrees of freedom 6.0"
+    few = {n: x for n, x in tubes.items() if patient[n] < "6"}
+    row = compare.markers(cells_of(few, patient=patient), within=None, test="mixed").iloc[0]
+    assert np.isnan(row["p"])
+    assert row["note"] == "refused: mixed models need 6 patients, found 5"
+    flat = {n: np.full((3, 1), 2.0) for n in names}
+    row = compare.markers(cells_of(flat, patient=patient), within=None, test="mixed").iloc[0]
+    assert row["note"] == "all values are equal"
+    early = {n: x for n, x in tubes.items() if n[0] == "a"} | {"b-0": np.empty((0, 1))}
+    row = compare.markers(cells_of(early, patient=patient), within=None, test="mixed").iloc[0]
+    assert row["note"] == "one level only"
 
 
 def test_two_samples_of_a_patient_weigh_alike() -> None:
