@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Likelihood", "information_error", "maximise"]
+__all__ = ["information_error", "maximise"]
 
-Likelihood = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64], NDArray[np.float64]]]
+_Likelihood = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64], NDArray[np.float64]]]
 """Parameters -> log-likelihood, gradient, second derivatives."""
 
 _LONGEST = 2.0  # longest step of a parameter
 
 
 def maximise(
-    likelihood: Likelihood, start: NDArray, low: NDArray, high: NDArray, *, most: int = 200
+    likelihood: _Likelihood, start: NDArray, low: NDArray, high: NDArray, *, most: int = 200
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     """Return the place of the maximum, the log-likelihood and the second derivatives there.
 
