@@ -38,6 +38,7 @@ from cytof.clinical._kaplan_meier import KaplanMeier, kaplan_meier, median_follo
 from cytof.clinical._landmark import Landmark, immortal_caption, landmark, split_at, time_dependent
 from cytof.clinical._log_rank import LogRank, holm, log_rank, log_rank_pairs
 from cytof.clinical._published import check_published
+from cytof.clinical._published_rates import check_km_rates
 from cytof.clinical._rank_sum import rank_sum
 from cytof.clinical._rates import patient_years, rate, rates
 from cytof.clinical._read import dates, read_patients, read_table, rename_adam
@@ -62,6 +63,7 @@ __all__ = [
     "adverse_events",
     "best_responses",
     "categorical_test",
+    "check_km_rates",
     "check_patients",
     "check_published",
     "cox",

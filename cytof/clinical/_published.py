@@ -13,7 +13,7 @@ from scipy import stats
 from cytof.clinical._categorical import categorical_test
 from cytof.errors import InputError
 
-__all__ = ["check_published"]
+__all__ = ["check_published", "envelope"]
 
 
 def check_published(rows: Iterable[Mapping[str, Any]] | pd.DataFrame) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def _of_counts(counts: np.ndarray) -> list[tuple[str, str, float, float]]:
 
 def _of_means(row: Mapping[str, Any]) -> list[tuple[str, str, float, float]]:
     """Return the p of the t tests over all means and deviations that round to the printed ones."""
-    means, sds = ([_envelope(v) for v in row[k]] for k in ("mean", "sd"))
+    means, sds = ([envelope(v) for v in row[k]] for k in ("mean", "sd"))
     n = [int(v) for v in row["n"]]
     if len(n) != 2:
         raise InputError("expected two groups", where=f"check_published:{row.get('name')}")
@@ -131,7 +131,14 @@ def _of_means(row: Mapping[str, Any]) -> list[tuple[str, str, float, float]]:
     return found
 
 
-def _envelope(value: Any) -> tuple[float, float]:
+def envelope(value: Any) -> tuple[float, float]:
+    """Return the least and the largest number that is printed as ``value``; not below 0 where it is not negative.
+
+    Examples
+    --------
+    >>> [round(v, 3) for v in envelope("21.0")], envelope(3)
+    ([20.95, 21.05], (2.5, 3.5))
+    """
     text = str(value)
     half = 0.5 * 10.0 ** -(len(text.split(".")[1]) if "." in text else 0)
     return max(float(text) - half, 0.0) if float(text) >= 0 else float(text) - half, float(text) + half
@@ -144,7 +151,7 @@ def _percent_faults(row: Mapping[str, Any]) -> str:
     shares = counts / counts.sum(0) * 100
     for i, of in enumerate(row["percent"]):
         for j, text in enumerate(of):
-            low, high = _envelope(text)
+            low, high = envelope(text)
             if not low - 1e-9 <= shares[i, j] <= high + 1e-9:
                 return f"{counts[i, j]:g} of {counts[:, j].sum():g} is {shares[i, j]:.2f} %, printed {text} %"
     return ""
@@ -154,7 +161,7 @@ def _grim(row: Mapping[str, Any]) -> str:
     if not row.get("whole"):
         return ""
     for text, n in zip(row["mean"], row["n"], strict=True):
-        low, high = _envelope(text)
+        low, high = envelope(text)
         if np.floor(high * int(n) + 1e-9) < np.ceil(low * int(n) - 1e-9):
             return f"no {n} whole numbers have the mean {text}"
     return ""
