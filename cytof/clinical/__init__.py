@@ -45,6 +45,7 @@ from cytof.clinical._read import dates, read_patients, read_table, rename_adam
 from cytof.clinical._result import Categorical, Rate, Test, p_text
 from cytof.clinical._safety import adverse_events, event_rates, second_malignancies
 from cytof.clinical._table_one import lesion_hits, same_partition, standardised_difference, table_one
+from cytof.clinical._turnbull import IntervalCensored, interval_censored
 from cytof.clinical._write import write_tables
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "Cutpoint",
     "Incidence",
     "KaplanMeier",
+    "IntervalCensored",
     "Landmark",
     "LogRank",
     "MONTH",
@@ -77,6 +79,7 @@ __all__ = [
     "group_p",
     "holm",
     "immortal_caption",
+    "interval_censored",
     "interval_text",
     "kaplan_meier",
     "landmark",

@@ -1,4 +1,4 @@
-"""Tables to files: HTML and LaTeX by great_tables, DOCX by python-docx, XLSX by openpyxl, CSV by pandas."""
+"""Tables to files: HTML by great_tables, DOCX by python-docx, XLSX by openpyxl; CSV, LaTeX and long lists by pandas."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from cytof.errors import ResourceError
 __all__ = ["FORMATS", "write_tables"]
 
 FORMATS = ("csv", "html", "docx", "tex", "xlsx")
+_PAGE = 40  # rows of a table on one page
+_LISTING = 100  # rows from which a table is a plain list
 
 
 def write_tables(sheets: Sequence[Sheet], folder: str | Path, formats: Sequence[str] = FORMATS) -> list[Path]:
@@ -73,23 +75,47 @@ def _put(path: Path, data: bytes) -> Path:
     return path
 
 
-def _gt(sheet: Sheet):  # type: ignore[no-untyped-def]
+def _html(sheets: Sequence[Sheet]) -> str:
+    body = "\n".join(_listing(s) if len(s.table) > _LISTING else _gt(s) for s in sheets)
+    head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tables</title></head>'
+    return f"{head}<body>\n{body}\n</body></html>\n"
+
+
+def _gt(sheet: Sheet) -> str:
     from great_tables import GT
 
     made = GT(sheet.table.astype(str)).tab_header(title=sheet.title)
     for note in sheet.notes:
         made = made.tab_source_note(note)
-    return made.tab_options(table_font_size="12px", data_row_padding="3px")
+    return made.tab_options(table_font_size="12px", data_row_padding="3px").as_raw_html()
 
 
-def _html(sheets: Sequence[Sheet]) -> str:
-    body = "\n".join(_gt(s).as_raw_html() for s in sheets)
-    head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tables</title></head>'
-    return f"{head}<body>\n{body}\n</body></html>\n"
+def _listing(sheet: Sheet) -> str:
+    """Return a long list of patients: great_tables takes seconds for each thousand rows."""
+    from html import escape
+
+    table = sheet.table.astype(str).to_html(index=False, border=0, justify="left")
+    notes = "".join(f"<p>{escape(note)}</p>" for note in sheet.notes)
+    style = "font-family: sans-serif; font-size: 12px"
+    return f'<section style="{style}"><h3>{escape(sheet.title)}</h3>\n{table}\n{notes}</section>'
 
 
 def _latex(sheet: Sheet) -> str:
-    return _gt(sheet).as_latex() + "\n"
+    """Return a table (a longtable where it does not fit a page) for a document with the package booktabs."""
+    table = sheet.table.astype(str).reset_index(drop=True)
+    styler = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    long = len(table) > _PAGE
+    made = styler.to_latex(
+        hrules=True, caption=_escaped(sheet.title), column_format="l" * table.shape[1],
+        environment="longtable" if long else None, position=None if long else "!htbp",
+        position_float=None if long else "centering",
+    )  # fmt: skip
+    return made + "".join(f"\n\\noindent {_escaped(note)}\n" for note in sheet.notes)
+
+
+def _escaped(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
 
 
 def _docx(sheets: Sequence[Sheet], path: Path) -> Path:

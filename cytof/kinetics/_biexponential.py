@@ -28,10 +28,21 @@ class Two:
         return self.slow + float(np.exp(self.rest[2]))
 
 
-def _loss(rest: Vector, slow: float, x: Vector, y: Vector, censored: NDArray[np.bool_]) -> float:
+def _loss(rest: Vector, slow: float, x: Vector, y: Vector, censored: NDArray[np.bool_]) -> tuple[float, Vector]:
+    """Return the negative log-likelihood and its slopes by ``log slow`` and the four of ``rest``."""
+    from scipy.special import log_ndtr
+
     a, b, gap, spread = np.clip(rest, -60, 60)
-    curve = np.logaddexp(a - (slow + np.exp(gap)) * x, b - slow * x)
-    return -log_likelihood(y - curve, max(float(np.exp(spread)), SMALLEST_SIGMA), censored)
+    part, other = a - (slow + np.exp(gap)) * x, b - slow * x
+    curve = np.logaddexp(part, other)
+    first, sigma = np.exp(part - curve), max(float(np.exp(spread)), SMALLEST_SIGMA)
+    z = (y - curve) / sigma
+    mills = np.exp(-0.5 * z**2 - log_ndtr(z)) / np.sqrt(2 * np.pi)
+    up = np.where(censored, -mills, z) / sigma  # of the log-likelihood, by the curve
+    wide = np.where(censored, -mills * z, z**2 - 1).sum() if np.exp(spread) > SMALLEST_SIGMA else 0.0
+    slopes = np.array([-(up * x).sum() * slow, (up * first).sum(), (up * (1 - first)).sum(),
+                       -(up * first * x).sum() * np.exp(gap), wide])  # fmt: skip
+    return -log_likelihood(y - curve, sigma, censored), -slopes
 
 
 def fit_two(x: Vector, y: Vector, censored: NDArray[np.bool_]) -> Two | None:
@@ -64,8 +75,8 @@ def fit_two(x: Vector, y: Vector, censored: NDArray[np.bool_]) -> Two | None:
         gap = max(-steep[0] - slow, 0.5 * slow)
         start = np.array([np.log(slow), steep[1], gentle[1], np.log(gap), np.log(0.3)])
         found = minimize(
-            lambda p: _loss(p[1:], float(np.exp(np.clip(p[0], -30, 10))), x, y, censored), start,
-            method="Nelder-Mead", options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-6, "fatol": 1e-9},
+            lambda p: _loss(p[1:], float(np.exp(np.clip(p[0], -30, 10))), x, y, censored), start, jac=True,
+            method="BFGS", options={"maxiter": 500, "gtol": 1e-7},
         )  # fmt: skip
         if best is None or -found.fun > best.top:
             best = Two(float(np.exp(np.clip(found.x[0], -30, 10))), found.x[1:], -float(found.fun))
@@ -90,8 +101,13 @@ def profile_two(x: Vector, y: Vector, censored: NDArray[np.bool_], slow: float, 
     for gap in (near.rest[2], np.log(max(near.fast - slow, 0.2 * near.fast))):
         start = np.r_[near.rest[:2], gap, max(near.rest[3], np.log(0.05))]
         found = minimize(
-            _loss, start, args=(slow, x, y, censored), method="Nelder-Mead",
-            options={"maxiter": 3000, "maxfev": 3000, "xatol": 1e-5, "fatol": 1e-8},
+            lambda p: _held(p, slow, x, y, censored), start, jac=True, method="BFGS",
+            options={"maxiter": 500, "gtol": 1e-7},
         )  # fmt: skip
         best = min(best, float(found.fun))
     return -best
+
+
+def _held(rest: Vector, slow: float, x: Vector, y: Vector, censored: NDArray[np.bool_]) -> tuple[float, Vector]:
+    value, slopes = _loss(rest, slow, x, y, censored)
+    return value, slopes[1:]

@@ -25,7 +25,7 @@ _CHAPTERS = {
     "groups": ("Survival by response", ("survival_by_",), ("km_pfs_", "km_os_")),
     "covariates": ("Baseline covariates", ("hazard_ratios_",), ("forest_",)),
     "therapies": ("Later therapies", ("table_2", "long_responders"), ()),
-    "persistence": ("Persistence of the transgene", ("table_3", "kinetics", "course"), ()),
+    "persistence": ("Persistence of the transgene", ("table_3", "t_last_intervals", "kinetics", "course"), ()),
     "recovery": ("Recovery", ("ig_recovery",), ("labs_6_months", "lymphocytes")),
     "safety": ("Safety", ("adverse_events", "second_malignancies"), ()),
     "rules": ("Rules", ("rules_differ",), ()),

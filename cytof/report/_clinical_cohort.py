@@ -55,7 +55,7 @@ OUTCOMES = frozenset(
 """Columns that are no baseline covariates of Table 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cohort:
     """Patients (one row each), endpoints in ADTTE form, long tables by name, cautions in words.
 

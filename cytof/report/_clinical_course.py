@@ -140,16 +140,57 @@ def cell_kinetics(cohort: Cohort) -> list[Sheet]:
         return []
     rows = cohort.long["transgene"].rename(columns={"test": "assay"})
     below = rows["below"].astype(str).str.upper().isin(["Y", "YES", "TRUE", "1"])
-    found = kinetics.parameters(rows.assign(below_limit=below), model="mono")  # the half-life is not shown
+    found = kinetics.parameters(rows.assign(below_limit=below), model="mono")
     shown = found[["patient_id", "assay", "unit", "n", "tlast_status"]].copy()
     for name in ("cmax", "tmax", "tlast", "tlast_before", "auc_0_28"):
         shown[name] = ["" if v != v else f"{v:.4g}" for v in found[name]]
+    shown["half_life (95 % CI)"] = [
+        "" if r.half_life != r.half_life else f"{r.half_life:.3g} ({r.half_life_low:.3g}-{_limit(r.half_life_high)})"
+        for r in found.itertuples()
+    ]
     notes = [
         "Values below the limit count as 0 before the peak and are left out after it; T_last lies between tlast and "
-        "tlast_before, days. Linear up, logarithmic down."
+        "tlast_before, days. Linear up, logarithmic down. Half-life of one exponential after the peak, days; values "
+        "below the limit as censored."
     ]
     one = found[found["assay"] == found["assay"].value_counts().index[0]]
-    for name, label in (("cmax", "Cmax"), ("tmax", "Tmax, days"), ("tlast", "T_last, days"), ("auc_0_28", "AUC 0-28")):
+    for name, label in (
+        ("cmax", "Cmax"),
+        ("tmax", "Tmax, days"),
+        ("tlast", "T_last, days"),
+        ("auc_0_28", "AUC 0-28"),
+        ("half_life", "half-life, days"),
+    ):
         notes.append(f"{one['assay'].iloc[0]}: {label}, median [IQR] {clinical.median_text(one[name])}, n = "
                      f"{int(one[name].notna().sum())}.")  # fmt: skip
-    return [Sheet("kinetics", "Kinetics of the transgene", shown, notes)]
+    return [Sheet("kinetics", "Kinetics of the transgene", shown, notes), *_last_detection(cohort, one)]
+
+
+def _last_detection(cohort: Cohort, courses: pd.DataFrame) -> list[Sheet]:
+    """Return T_last as what it is, a time between two samples: Turnbull's median by outcome."""
+    known = courses[courses["tlast"].notna()].merge(cohort.patients[["patient_id", "outcome"]], on="patient_id")
+    if not len(known):
+        return []
+    parts = []
+    for by in (None, "outcome"):
+        made = clinical.interval_censored(known, "tlast", "tlast_before", by)
+        if by is None or len(made.n) > 1:
+            parts.append(made.median())
+    found = pd.concat(parts, ignore_index=True)
+    table = found[["group", "n", "n_open"]].rename(columns={"n_open": "still detected at the last sample"})
+    table["group"] = table["group"].replace("all", "All")
+    table["median lies in, days"] = [f"{r.low:g}-{_reached(r.high)}" for r in found.itertuples()]
+    table["95 % CI"] = [f"{r.ci_low:g}-{_reached(r.ci_high)}" for r in found.itertuples()]
+    never = int(courses["tlast"].isna().sum())
+    lost = f" {never} never detected, left out." if never else ""
+    return [Sheet("t_last_intervals", "T_last between two samples", table, [
+        "Turnbull's estimate: T_last lies between the last sample with the transgene and the next without it, and is "
+        f"open where no sample followed. Limits: percentiles of 200 resamples.{lost}"])]  # fmt: skip
+
+
+def _reached(value: float) -> str:
+    return "NR" if np.isinf(value) else f"{value:g}"
+
+
+def _limit(value: float) -> str:
+    return "no decline" if np.isinf(value) else f"{value:.3g}"

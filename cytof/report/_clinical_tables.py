@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import pandas as pd
 
@@ -174,6 +175,7 @@ def _by_groups(cohort: Cohort) -> list[Sheet]:
     return made
 
 
+@lru_cache(maxsize=4)  # the tables and the forest plots ask for the same
 def hazard_table(cohort: Cohort, endpoint: str = "PFS") -> pd.DataFrame:
     """Return hazard ratios of each baseline covariate alone: ``covariate n events hr ci_low ci_high p p_ph``.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,8 @@ def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "
         figure.set_layout_engine("none")
 
     def document(part: Path) -> None:
-        FigureCanvasPdf(figure).print_pdf(part, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
+        with _glyphs_only():
+            FigureCanvasPdf(figure).print_pdf(part, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
 
     def drawing(part: Path) -> None:
         FigureCanvasSVG(figure).print_svg(part, metadata={"Date": None, "Creator": None})
@@ -83,3 +85,19 @@ def save(figure: Figure, stem: str | Path, *, formats: Sequence[str] = ("pdf", "
                 with atomic(paths[kind]) as part:
                     write(part)
     return list(paths.values())
+
+
+@contextmanager
+def _glyphs_only() -> Iterator[None]:
+    """Leave kerning and ligature tables out of embedded fonts: no PDF reader uses them, and they halve the speed."""
+    from fontTools.subset import Options
+
+    before = getattr(Options, "_drop_tables_default", None)
+    if before is None:  # a fontTools that keeps its list elsewhere embeds them
+        yield
+        return
+    Options._drop_tables_default = [*before, "GSUB", "GPOS", "GDEF"]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = before
