@@ -16,7 +16,12 @@ __all__ = ["clinical"]
 def clinical(
     patients: Annotated[Path, typer.Argument(metavar="PATIENTS.csv", help="One row a patient: CSV, TSV or XLSX.")],
     study: Annotated[
-        Path | None, typer.Option("--study", metavar="STUDY", help="Join the CAR T course of this study by patient_id.")
+        Path | None,
+        typer.Option(
+            "--study",
+            metavar="STUDY",
+            help="Join this study's CAR T course by patient_id; add a chapter to its report.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; `clinical` beside the patients' file.")] = None,
     rule: Annotated[str, typer.Option("--rule", help="What censors: FDA, EMA or IMWG.")] = "FDA",
@@ -34,22 +39,10 @@ def clinical(
     """Write every table, survival curve and figure of a cohort: clinical.html, tables/, figures/."""
     from cytof import report
 
-    course, folder = None, out or patients.parent / "clinical"
-    if study is not None:
-        course, results = _course(study)
-        folder = out or results / "clinical"
+    results = None if study is None else read_study(study).out
+    folder = out or (patients.parent if results is None else results) / "clinical"
     named = [c.strip() for c in covariates.split(",") if c.strip()] if covariates else None
     print(report.clinical(patients, folder, rule=rule, cutoff=cutoff, covariates=named, day_first=day_first,
-                          impute=impute, course=course))  # fmt: skip
-
-
-def _course(study: Path):  # type: ignore[no-untyped-def]
-    import pandas as pd
-
-    from cytof.errors import InputError
-
-    results = read_study(study).out
-    path = results / "tables" / "abundance.csv"
-    if not path.is_file():
-        raise InputError("the study has no course of CAR T cells yet", where=str(path), hint="run `cytof run` first")
-    return pd.read_csv(path, dtype={"patient_id": str}), results
+                          impute=impute, study=results))  # fmt: skip
+    if results is not None and (results / "report.html").is_file():
+        print(f"{results / 'report.html'}: clinical chapter")

@@ -46,6 +46,7 @@ from cytof.clinical._result import Categorical, Rate, Test, p_text
 from cytof.clinical._safety import adverse_events, event_rates, second_malignancies
 from cytof.clinical._table_one import lesion_hits, same_partition, standardised_difference, table_one
 from cytof.clinical._turnbull import IntervalCensored, interval_censored
+from cytof.clinical._visits import check_assessments, missed_visits
 from cytof.clinical._write import write_tables
 
 __all__ = [
@@ -53,8 +54,8 @@ __all__ = [
     "Cox",
     "Cutpoint",
     "Incidence",
-    "KaplanMeier",
     "IntervalCensored",
+    "KaplanMeier",
     "Landmark",
     "LogRank",
     "MONTH",
@@ -65,6 +66,7 @@ __all__ = [
     "adverse_events",
     "best_responses",
     "categorical_test",
+    "check_assessments",
     "check_km_rates",
     "check_patients",
     "check_published",
@@ -90,6 +92,7 @@ __all__ = [
     "long_responders",
     "median_follow_up",
     "median_text",
+    "missed_visits",
     "mrd_calls",
     "p_text",
     "patient_cautions",

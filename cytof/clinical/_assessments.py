@@ -32,8 +32,9 @@ def best_responses(
 
     Returns
     -------
-    ``patient_id best_response best_response_date first_response_date pd_date last_assessment_date``; ``NE`` where
-    nothing adequate was seen.
+    ``patient_id best_response best_response_date first_response_date pd_date last_assessment_date
+    assessment_before_pd_date``; ``NE`` where nothing adequate was seen. The last column is the adequate assessment
+    before PD (the infusion's day does not count): :func:`endpoints` censors a PD that follows missed visits there.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def best_responses(
     rows = []
     for name, of in assessments.sort_values("date", kind="stable").groupby("patient_id", sort=True):
         end = stop.get(name, pd.NaT)
-        rows.append((name, *_one(of if end is pd.NaT else of[of["date"] <= end], confirm)))
+        rows.append((name, *_with_before(of if end is pd.NaT else of[of["date"] <= end], confirm)))
     columns = [
         "patient_id",
         "best_response",
@@ -68,8 +69,17 @@ def best_responses(
         "first_response_date",
         "pd_date",
         "last_assessment_date",
+        "assessment_before_pd_date",
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _with_before(of: pd.DataFrame, confirm: bool) -> tuple:
+    made = _one(of, confirm)
+    if made[3] is pd.NaT:
+        return (*made, pd.NaT)
+    before = of.loc[(of["response"] != "NE") & (of["date"] < made[3]), "date"]
+    return (*made, before.iloc[-1] if len(before) else pd.NaT)
 
 
 def _one(of: pd.DataFrame, confirm: bool) -> tuple:

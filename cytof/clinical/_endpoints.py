@@ -51,8 +51,8 @@ def endpoints(
     ----------
     patients
         ``patient_id infusion_date last_alive_date`` and, where they happened, ``death_date death_cause pd_date
-        first_response_date best_response best_response_date last_assessment_date new_therapy_date ig_evaluable
-        ig_recovery_date``; ADSL's names are understood.
+        first_response_date best_response best_response_date last_assessment_date assessment_before_pd_date
+        new_therapy_date ig_evaluable ig_recovery_date``; ADSL's names are understood.
     rule
         ``FDA``, ``EMA`` or ``IMWG``: what censors (see the module).
     cutoff
@@ -173,6 +173,10 @@ def _progression(p: dict[str, Any], how: _Options) -> tuple[pd.Timestamp, int, s
         if strict and why == "DEATH" and (first - last).days > how.gap:
             late = f"{how.rule}: death {(first - last).days} days after the last assessment (more than {how.gap:g})"
             return last, 0, "LAST ASSESSMENT BEFORE >=2 MISSED", late
+        seen_before = p["assessment_before_pd_date"]
+        if strict and why == "PROGRESSION" and seen_before is not pd.NaT and (first - seen_before).days > how.gap:
+            late = f"{how.rule}: PD {(first - seen_before).days} days after the assessment before it (more than "
+            return seen_before, 0, "LAST ASSESSMENT BEFORE >=2 MISSED", f"{late}{how.gap:g})"
         return first, 1, why, f"{how.rule}: first of PD and death"
     if seen is pd.NaT:
         return day0, 0, "NO ASSESSMENT AFTER INFUSION", f"{how.rule}: censored on day 1"

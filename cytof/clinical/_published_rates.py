@@ -310,7 +310,8 @@ def _interval_fits(row: Mapping[str, Any], conf: str, level: float) -> bool:
     """Say whether some rate and standard error that can be give both printed limits on this scale."""
     n, r, z = int(row["n"]), row.get("n_at_risk"), stats.norm.ppf(0.5 + level / 2)
     ends = [_share(v) for v in row["ci"]]
-    s = np.linspace(*np.clip(_share(row["rate"]), 1e-9, 1 - 1e-9), 201)
+    first, last = _share(row["rate"])
+    s = np.linspace(max(first, 1e-9), min(last, 1 - 1e-9), 201)
     scale, slope = _SCALES[conf]
     least = np.sqrt((1 - s) / (n * s))
     most = np.sqrt((1 - s) / max(int(r) - 1, 1)) if r is not None else np.sqrt((1 - s) / 1.0)

@@ -14,7 +14,7 @@ from cytof._check import one_of
 from cytof.clinical._result import Test
 from cytof.errors import InputError
 
-__all__ = ["rank_sum"]
+__all__ = ["distribution", "rank_sum"]
 
 METHODS = ("auto", "exact", "normal", "normal-cc", "t-cc")
 _EXACT_BELOW = 50
@@ -74,6 +74,22 @@ def rank_sum(x: ArrayLike, y: ArrayLike, method: str = "auto") -> Test:
 
 def _exact(ranks: NDArray, m: int) -> float:
     """Return the two-sided exact p: the share of all choices of m ranks at least as far from the mean sum."""
+    share, own, mean = distribution(ranks, m)
+    far = np.abs(np.arange(len(share)) - mean) >= abs(own - mean) - 1e-9
+    return float(min(share[far].sum(), 1.0))
+
+
+def distribution(ranks: NDArray, m: int) -> tuple[NDArray, float, float]:
+    """Return the share of all choices of m ranks by their sum, the sum of the first m, and the mean sum.
+
+    Sums are of doubled ranks less the smallest (whole numbers also with ties): entry k of the share is of sum k.
+
+    Examples
+    --------
+    >>> share, own, mean = distribution(np.array([1.0, 2, 3]), 1)
+    >>> share.round(3).tolist(), own, mean
+    ([0.333, 0.0, 0.333, 0.0, 0.333], 0.0, 2.0)
+    """
     doubled = np.rint(2 * ranks).astype(np.int64)
     base = doubled - doubled.min()
     ways = np.zeros((m + 1, int(np.sort(base)[::-1][:m].sum()) + 1))
@@ -81,7 +97,4 @@ def _exact(ranks: NDArray, m: int) -> float:
     for k, r in enumerate(base, 1):
         for j in range(min(k, m), 0, -1):
             ways[j, r:] += ways[j - 1, : ways.shape[1] - r]
-    counts, total = ways[m], ways[m].sum()
-    mean = m * base.mean()
-    far = np.abs(np.arange(len(counts)) - mean) >= abs(base[:m].sum() - mean) - 1e-9
-    return float(min(counts[far].sum() / total, 1.0))
+    return ways[m] / ways[m].sum(), float(base[:m].sum()), float(m * base.mean())

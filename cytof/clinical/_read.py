@@ -25,6 +25,7 @@ ADAM = {
 DATES = (
     "infusion_date", "apheresis_date", "last_alive_date", "death_date", "first_response_date", "best_response_date",
     "pd_date", "last_assessment_date", "new_therapy_date", "ig_recovery_date", "spm_date",
+    "assessment_before_pd_date",
 )  # fmt: skip
 """Columns that hold dates."""
 

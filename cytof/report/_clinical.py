@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from cytof import clinical as wing
 from cytof.clinical import Sheet
 from cytof.provenance import atomic
+from cytof.report._clinical_chapter import add_chapter, course_sheet, read_course, study_chapter
 from cytof.report._clinical_cohort import Cohort, read_cohort
 from cytof.report._clinical_figures import clinical_figures
 from cytof.report._clinical_tables import clinical_tables
@@ -35,7 +34,7 @@ _CHAPTERS = {
 def clinical(
     patients: str | Path, out: str | Path, *, rule: str = "FDA", cutoff: str | None = None,
     covariates: Sequence[str] | None = None, day_first: bool | None = None, impute: str | None = None,
-    course: pd.DataFrame | None = None,
+    study: str | Path | None = None,
 ) -> Path:  # fmt: skip
     """Write every table and figure of a cohort, and ``clinical.html``.
 
@@ -43,7 +42,7 @@ def clinical(
     ----------
     patients
         File with one row a patient (:func:`cytof.clinical.read_patients`); files called ``therapies``, ``labs``,
-        ``transgene``, ``mrd`` and ``adverse_events`` beside it are read too.
+        ``transgene``, ``mrd``, ``adverse_events`` and (for responses by visit) ``assessments`` beside it are read too.
     out
         Folder.
     rule, cutoff
@@ -52,8 +51,9 @@ def clinical(
         Baseline columns of Table 1 and of the hazard ratios; chosen when None.
     day_first, impute
         How to read dates.
-    course
-        Abundance of CAR T cells by visit (``patient_id day population fraction``), joined by ``patient_id``.
+    study
+        Results of a study (the folder ``cytof run`` wrote): its course of CAR T cells is joined by ``patient_id``, and
+        its ``report.html`` gets a clinical chapter (a new run of the study writes the page without it).
 
     Returns
     -------
@@ -67,10 +67,11 @@ def clinical(
         The folder cannot be written.
     """
     out = Path(out)
+    course = None if study is None else read_course(study)
     cohort = read_cohort(patients, rule=rule, cutoff=cutoff, day_first=day_first, impute=impute)
     sheets = clinical_tables(cohort, covariates)
     if course is not None:
-        sheets.append(_course(cohort, course))
+        sheets.append(course_sheet(cohort, course))
     wing.write_tables(sheets, out / "tables")
     with atomic(out / "endpoints.csv") as part:
         cohort.endpoints.to_csv(part, index=False, lineterminator="\n")
@@ -79,21 +80,10 @@ def clinical(
                 "Written by cytof. Tables and figures lie beside this file.")  # fmt: skip
     with atomic(out / "clinical.html") as part:
         part.write_text(html, encoding="utf-8", newline="\n")
+    if study is not None:
+        chapter = study_chapter(sheets, drawn, _answer(cohort), [str(c) for c in cohort.cautions])
+        add_chapter(Path(study) / "report.html", chapter)
     return out / "clinical.html"
-
-
-def _course(cohort: Cohort, course: pd.DataFrame) -> Sheet:
-    """Return the CyTOF course of each patient beside T_last and the state."""
-    ids = course["patient_id"].astype(str)
-    known = course[ids.isin(cohort.patients["patient_id"].astype(str))]
-    lost = sorted(set(ids) - set(cohort.patients["patient_id"].astype(str)))
-    show = [c for c in ("TLAST", "best_response", "outcome") if c in cohort.patients]
-    columns = [c for c in ("patient_id", "timepoint", "day", "population", "n", "fraction") if c in known]
-    table = known[columns].merge(cohort.patients[["patient_id", *show]], on="patient_id", how="left")
-    if "fraction" in table:
-        table["fraction, %"] = [wing.fixed(100 * v, 3) for v in table.pop("fraction")]
-    notes = [f"Not among the patients: {', '.join(lost)}."] if lost else []
-    return Sheet("course", "CAR T cells by mass cytometry", table.fillna(""), notes)
 
 
 def _subtitle(cohort: Cohort) -> str:

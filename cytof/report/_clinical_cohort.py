@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cytof import clinical
-from cytof.errors import Caution, InputError
+from cytof.errors import Caution, InputError, raise_all
 
 __all__ = ["BASELINE", "Cohort", "LONG", "OUTCOMES", "read_cohort"]
 
@@ -105,14 +105,34 @@ def read_cohort(
     """
     path = Path(path)
     patients = clinical.read_patients(path, day_first=day_first, impute=impute)
+    told: list[Caution] = []
+    if "best_response" not in patients:
+        patients, told = _assessed(path.parent, patients, cutoff, day_first, impute)
     clinical.refuse_patients(patients, cutoff, where=path.name)
     long = {name: _long(path.parent, name, patients) for name in LONG}
     ends = clinical.endpoints(patients, rule, cutoff=cutoff)
     patients = _grouped(patients, ends)
-    cautions = tuple(clinical.patient_cautions(patients, where=path.name))
+    cautions = (*clinical.patient_cautions(patients, where=path.name), *told)
     last = cutoff or f"{patients['last_alive_date'].max():%Y-%m-%d}"
     return Cohort(patients, ends, {k: v for k, v in long.items() if v is not None}, cautions, rule, last,
                   _groups(patients))  # fmt: skip
+
+
+def _assessed(
+    folder: Path, patients: pd.DataFrame, cutoff: str | None, day_first: bool | None, impute: str | None
+) -> tuple[pd.DataFrame, list[Caution]]:
+    """Add response and PD from a file called ``assessments`` (``patient_id date response``), where there is one."""
+    path = next((p for e in ("csv", "tsv", "xlsx") if (p := folder / f"assessments.{e}").is_file()), None)
+    if path is None:
+        return patients, []
+    visits, faults = clinical.dates(clinical.rename_adam(clinical.read_table(path)), ["date"], day_first=day_first,
+                                    impute=impute, where=path.name)  # fmt: skip
+    raise_all(faults)
+    raise_all(clinical.check_assessments(visits, patients, cutoff, where=path.name))
+    short = clinical.best_responses(visits, patients)
+    given = [c for c in short.columns if c != "patient_id" and c in patients]
+    return (patients.merge(short.drop(columns=given), on="patient_id", how="left"),
+            clinical.missed_visits(visits, patients, where=path.name))  # fmt: skip
 
 
 def _long(folder: Path, name: str, patients: pd.DataFrame) -> pd.DataFrame | None:

@@ -269,6 +269,26 @@ def ranks(x: pd.Series, y: pd.Series, of: dict) -> int:
     return 5
 
 
+def missed_by_rounding(x: pd.Series, y: pd.Series, of: dict) -> None:
+    """exactRankTests 0.8-35 gives 0.36784, coin 0.370908209494, and so do we: one definition, one sum lost there.
+
+    Both ask for the rank sums as far from their mean as the observed one. ``pperm`` compares with a mean of
+    9/53 x sum, kept in floating point: the sum that lies exactly as far on the other side is not found equal, and its
+    probability is left out. Our p less that one probability is exactRankTests' p, to every digit.
+    """
+    from scipy.stats import rankdata
+
+    from cytof.clinical._rank_sum import distribution
+
+    for method, name in (("normal-cc", "p_normal_cc"), ("normal", "p_normal_nocc"), ("normal-cc", "p_R_default")):
+        equal(clinical.rank_sum(x, y, method).p, of[name])
+    assert clinical.rank_sum(x, y).statistic == of["W"]
+    exact = clinical.rank_sum(x, y, "exact").p
+    equal(exact, 0.370908209494)
+    share, own, mean = distribution(rankdata(np.r_[x, y]), len(x))
+    equal(exact - share[round(2 * mean - own)], of["p_exact_ties"])
+
+
 @pytest.fixture
 def synthetic(shared: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     patients = pd.read_csv(shared / "adsl.csv", keep_default_na=False, na_values=[""])
@@ -347,16 +367,28 @@ def test_synthetic_ranks_counts_cutpoint(synthetic: tuple) -> None:
     ranks(known["TLAST"][good], known["TLAST"][~good], expected["tlast"]["response"])
     late = known["BRLATE"]
     ranks(known["TLAST"][late == "N"], known["TLAST"][late == "Y"], expected["tlast"]["best_time"])
-    # exactRankTests gives 0.36784 here: it compares a mean of 9/53 with rounding and misses one tied outcome;
-    # coin's exact distribution gives 0.370908209494, and so do we
-    equal(clinical.rank_sum(known["TLAST"][durable], known["TLAST"][~durable]).p, 0.370908209494)
+    missed_by_rounding(known["TLAST"][durable], known["TLAST"][~durable], expected["tlast"]["durable"])
     for name in ("AGE", "B2MG", "YRSDX", "PRLINES", "CARDOSE"):
-        ranks(patients[name][out], patients[name][~out], expected["table1"][name]["wilcoxon"])
+        of, parts = expected["table1"][name], (patients[name][out], patients[name][~out])
+        ranks(*parts, of["wilcoxon"])
+        equal([p.mean() for p in parts] + [p.std() for p in parts], [*of["mean"], *of["sd"]])
+        equal([p.median() for p in parts], of["median"])
+        row = {"mean": [repr(p.mean()) for p in parts], "sd": [repr(p.std()) for p in parts], "n": [12, 62], "p": "0.5"}
+        for test in ("pooled", "welch"):
+            found = clinical.check_published(
+                [row | {"p": f"{of['t_' + test]:.6f}", "test": test.replace("pooled", "t")}]
+            )
+            assert found["verdict"].iloc[0] == "MATCH"
+            equal(found["recomputed"], of[f"t_{test}"])
     for of in expected["table1"].values():
         if "counts" in of:
             counts = np.array([list(v.values()) for v in of["counts"].values()])
-            equal([clinical.categorical_test(counts, t).p for t in ("fisher", "chi2", "auto")],
-                  [of[k] for k in ("fisher", "chisq", "rule_p")])  # fmt: skip
+            found = [clinical.categorical_test(counts, t) for t in ("fisher", "chi2", "auto")]
+            equal([f.p for f in found], [of[k] for k in ("fisher", "chisq", "rule_p")])
+            equal(found[0].min_expected, of["min_expected"])
+            if counts.shape == (2, 2):
+                yates = {"counts": counts, "p": f"{of['chisq_yates']:.8f}", "test": "yates"}
+                equal(clinical.check_published([yates])["recomputed"], of["chisq_yates"])
     for of in expected["binomial"].values():
         for method, name in (("exact", "clopper_pearson"), ("wilson", "wilson")):
             found = clinical.rate(of["x"], of["n"], method)

@@ -15,7 +15,8 @@ from cytof.errors import InputError
 
 @pytest.fixture(scope="module")
 def made(cohort_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("clinical")
+    out, results = tmp_path_factory.mktemp("clinical"), tmp_path_factory.mktemp("results")
+    (results / "tables").mkdir()
     course = pd.DataFrame(
         {
             "patient_id": ["SYN-001", "SYN-001", "X9"],
@@ -26,7 +27,8 @@ def made(cohort_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "fraction": [0.0301, 0.0024, 0.01],
         }
     )
-    return report.clinical(cohort_file, out, cutoff="2022-11-30", course=course).parent
+    course.to_csv(results / "tables" / "abundance.csv", index=False)
+    return report.clinical(cohort_file, out, cutoff="2022-11-30", study=results).parent
 
 
 def test_everything_is_written(made: Path) -> None:
@@ -91,14 +93,44 @@ def test_minimal_file_is_enough(tmp_path: Path) -> None:
     assert (tmp_path / "clinical" / "figures" / "km_os.png").is_file()
 
 
-def test_course_of_a_study_is_read(study_copy: Path) -> None:
-    from cytof.cli._clinical import _course
+COURSE = "patient_id,timepoint,day,population,n,fraction\n{},2mo,60,CAR+,300,0.0301\n"
+
+
+def test_study_without_results_or_without_these_patients(study_copy: Path, cohort_file: Path) -> None:
+    def run() -> None:
+        CliRunner().invoke(app, ["clinical", str(cohort_file), "--study", str(study_copy)], catch_exceptions=False)
 
     with pytest.raises(InputError, match="the study has no course of CAR T cells yet; run `cytof run` first"):
-        _course(study_copy)
+        run()
     table = study_copy / "results" / "tables" / "abundance.csv"
     table.parent.mkdir(parents=True)
-    table.write_text("patient_id,timepoint,day,population,n,fraction\n007,2mo,60,CAR+,300,0.0301\n", encoding="utf-8")
-    course, results = _course(study_copy)
-    assert course["patient_id"].tolist() == ["007"]
-    assert results == study_copy / "results"
+    table.write_text(COURSE.format("007"), encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"no patient of the study \(007\) is in the patients' file, which has SYN-001"
+    ):
+        run()
+
+
+def test_study_s_report_gets_a_clinical_chapter(study_copy: Path, cohort_file: Path) -> None:
+    """The whole command: the chapter stands in the study's own page, once, with the course of its patient."""
+    from cytof.report._html import Chapter, page
+
+    results = study_copy / "results"
+    (results / "tables").mkdir(parents=True)
+    (results / "tables" / "abundance.csv").write_text(COURSE.format("SYN-002"), encoding="utf-8")
+    before = page("Study", "", [Chapter("summary", "Summary", answer="A."), Chapter("methods", "Methods")], "Footer")
+    (results / "report.html").write_text(before, encoding="utf-8")
+    for _ in range(2):  # the second replaces the first
+        found = CliRunner().invoke(app, ["clinical", str(cohort_file), "--study", str(study_copy), "--cutoff",
+                                         "2022-11-30"], catch_exceptions=False)  # fmt: skip
+        assert found.exit_code == 0
+    assert "report.html: clinical chapter" in found.output
+    html = (results / "report.html").read_text("utf-8")
+    assert html.count('<h2 id="clinical">') == html.count('<a href="#clinical">') == 1
+    chapter = html[html.index('<h2 id="clinical">') : html.index('<h2 id="methods">')]
+    assert "49.1 (37.2-60.0) % were alive at 60 months" in chapter
+    assert "SYN-002" in chapter
+    assert "3.010" in chapter  # per cent of CAR T cells at the visit
+    assert chapter.count("data:image/png;base64,") >= 4
+    assert html.startswith(before[: before.index("<nav>")])  # head, style and policy are the page's own
+    assert (results / "clinical" / "clinical.html").is_file()
