@@ -373,7 +373,12 @@ def test_synthetic_ranks_counts_cutpoint(synthetic: tuple) -> None:
         ranks(*parts, of["wilcoxon"])
         equal([p.mean() for p in parts] + [p.std() for p in parts], [*of["mean"], *of["sd"]])
         equal([p.median() for p in parts], of["median"])
-        row = {"mean": [repr(p.mean()) for p in parts], "sd": [repr(p.std()) for p in parts], "n": [12, 62], "p": "0.5"}
+        row = {
+            "mean": [f"{p.mean():.12f}" for p in parts],
+            "sd": [f"{p.std():.12f}" for p in parts],
+            "n": [12, 62],
+            "p": "0.5",
+        }
         for test in ("pooled", "welch"):
             found = clinical.check_published(
                 [row | {"p": f"{of['t_' + test]:.6f}", "test": test.replace("pooled", "t")}]
