@@ -75,6 +75,17 @@ cy.clinical.check_published([
 ])  # fmt: skip
 
 # %% [markdown]
+# Printed survival rates are checked the same way, against each other or against the patients. 62 events, three of them
+# after 60 months, cannot leave 21.0 %: some of them must have been censored.
+
+# %%
+cy.clinical.check_km_rates([
+    {"name": "PFS", "rate": "21.0", "ci": ["12.2", "31.4"], "n": 74},
+    {"name": "PFS, 59 events", "rate": "21.0", "n": 74, "events": 59},
+    {"name": "OS", "rate": "49.1", "ci": ["37.2", "60.0"], "n": 74, "conf": "log"},
+])  # fmt: skip
+
+# %% [markdown]
 # ## Competing events and covariates
 
 # %%

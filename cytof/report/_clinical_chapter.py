@@ -46,7 +46,7 @@ def course_sheet(cohort: Cohort, course: pd.DataFrame) -> Sheet:
         No patient of the study is in the patients' file.
     """
     ids, own = course["patient_id"].astype(str), cohort.patients["patient_id"].astype(str)
-    known = course[ids.isin(own)].assign(patient_id=ids)
+    known = course.assign(patient_id=ids)[ids.isin(own)]
     lost = sorted(set(ids) - set(own))
     if not len(known):
         raise InputError(f"no patient of the study ({', '.join(lost[:5])}) is in the patients' file, which has "
