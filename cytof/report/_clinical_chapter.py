@@ -71,8 +71,8 @@ def study_chapter(sheets: Sequence[Sheet], drawn: Sequence[Drawn], answer: str, 
     tables: dict[str, Item] = {s.name: table_item(s.title, s.table, folded=len(s.table) > 20) for s in own}
     items = [tables.pop("course")] if "course" in tables else []
     items += [figures[n] for n in _FIGURES if n in figures] + list(tables.values())
-    texts = [*dict.fromkeys(note for s in own for note in s.notes),
-             "Every table and figure: clinical/clinical.html beside this page."]  # fmt: skip
+    texts = [note for n in ("course", "survival", "t_last_intervals") if n in named for note in named[n].notes]
+    texts.append("Every table and figure, and what each is made by: clinical/clinical.html beside this page.")
     return Chapter("clinical", "Clinical", items=items, answer=answer, worries=list(worries), texts=texts)
 
 
