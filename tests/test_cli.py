@@ -221,6 +221,13 @@ def test_a_study_of_files_that_are_gated_already_runs_to_the_report(study_copy: 
     assert "left out" not in (results / "methods.md").read_text(), "every event of the files is among the cells"
     visits = pd.read_csv(results / "tables" / "markers_visits.csv")
     assert set(visits["contrast"]) == {"1yr vs 2mo", "3yr vs 2mo", "5yr vs 2mo"}
+    sheet = pd.read_csv(study_copy / "samples.csv")
+    sheet["response"] = ["CR", "CR", "PR", "PR"]
+    sheet.to_csv(study_copy / "samples.csv", index=False)
+    edit(study_copy / "study.yaml", "gates: none", "gates: none\ncompare: {by: [response]}")
+    assert cytof("run", study_copy).returncode == 0
+    found = pd.read_csv(results / "tables" / "markers_response.csv")
+    assert set(found["contrast"]) == {"PR vs CR"}
 
 
 def test_the_wrong_panel_is_refused_before_the_run(study_copy: Path) -> None:

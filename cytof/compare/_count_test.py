@@ -48,20 +48,20 @@ def _without(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray, 
     last = np.log(max(fit.spread, 1e-6) / max(1 - fit.spread, 1e-6)) if model == "beta-binomial" else fit.spread
     start = np.append(fit.estimate, last if model == "beta-binomial" else max(last, 0.05))
     found = []
-    for one in np.unique(patient):
+    for one in range(int(patient.max()) + 1):
         keep = patient != one
         few = X[keep]
-        told = np.linalg.matrix_rank(few) - np.linalg.matrix_rank(few[:, :-1])
-        own = _both(n[keep], of[keep], few[:, -1]) and told
-        codes = np.unique(patient[keep], return_inverse=True)[1]
-        found.append(float(_fit(model, n[keep], of[keep], few, codes, start).estimate[-1]) if own else NAN)
+        own = _both(n[keep], of[keep], few[:, -1])
+        if own and X.shape[1] > 2:  # beside other columns
+            own = np.linalg.matrix_rank(few) > np.linalg.matrix_rank(few[:, :-1])
+        found.append(float(_fit(model, n[keep], of[keep], few, patient[keep], start).estimate[-1]) if own else NAN)
     return found
 
 
 def _both(n: NDArray, of: NDArray, late: NDArray) -> bool:
     """Tell whether there are cells of the population, and others, at both levels."""
-    sides = [late == v for v in np.unique(late)]
-    return len(sides) == 2 and all(0 < n[s].sum() < of[s].sum() for s in sides)
+    side = late == late[0]
+    return all(0 < n[s].sum() < of[s].sum() for s in (side, ~side))
 
 
 def count_test(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray) -> dict[str, Any]:

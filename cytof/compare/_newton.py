@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,30 @@ _Likelihood = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64], 
 """Parameters -> log-likelihood, gradient, second derivatives."""
 
 _LONGEST = 2.0  # longest step of a parameter
+
+
+@numba.njit(
+    "Tuple((float64[::1], float64))(float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1])",
+    cache=True,
+)
+def _direction(
+    at: NDArray, slope: NDArray, curve: NDArray, low: NDArray, high: NDArray
+) -> tuple[NDArray[np.float64], float]:
+    """Return the step of the parameters that are not held at a bound, and the gain its slope promises."""
+    step, gain = np.zeros(len(at)), 0.0
+    free = np.flatnonzero(~(((at <= low) & (slope < 0)) | ((at >= high) & (slope > 0))))
+    if not len(free):
+        return step, gain
+    sizes, axes = np.linalg.eigh(-curve[free][:, free])
+    least = 1e-8 * max(np.abs(sizes).max(), 1e-12)
+    for j in range(len(free)):
+        inside = 0.0
+        for i in range(len(free)):
+            inside += axes[i, j] * slope[free[i]]
+        for i in range(len(free)):
+            step[free[i]] += axes[i, j] * inside / max(abs(sizes[j]), least)
+    step *= min(1.0, _LONGEST / max(np.abs(step).max(), 1e-300))
+    return step, np.sum(step * slope)
 
 
 def maximise(
@@ -41,22 +66,14 @@ def maximise(
 
     Source: Nocedal and Wright 2006, Numerical Optimization, 3.4.
     """
-    at = np.clip(np.asarray(start, float), low, high)
+    at = np.minimum(np.maximum(np.asarray(start, float), low), high)
     value, slope, curve = likelihood(at)
     for _ in range(most):
-        free = ~(((at <= low) & (slope < 0)) | ((at >= high) & (slope > 0)))
-        if not free.any():
-            break
-        sizes, axes = np.linalg.eigh(-curve[np.ix_(free, free)])
-        inside = axes.T @ slope[free]
-        step = np.zeros(len(at))
-        step[free] = axes @ (inside / np.maximum(np.abs(sizes), 1e-8 * max(np.abs(sizes).max(), 1e-12)))
-        step *= min(1.0, _LONGEST / max(np.abs(step).max(), 1e-300))
-        gain = float(step @ slope)
+        step, gain = _direction(at, slope, curve, low, high)
         if gain < 1e-12 * max(1.0, abs(value)):
             break
         for _ in range(40):
-            tried = np.clip(at + step, low, high)
+            tried = np.minimum(np.maximum(at + step, low), high)
             found = likelihood(tried)
             if found[0] >= value or gain < 1e-9:
                 break

@@ -6,6 +6,7 @@ from the study's; every output is written whole or not at all.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,8 @@ def track(study: Study, cells: AnnData, *, say: Say = silent) -> None:
 def compare(study: Study, cells: AnnData, *, say: Say = silent) -> None:
     """Write ``markers_visits`` (between visits), ``markers_arms`` (CAR T v host T), ``markers_host shares_visits``.
 
-    ``markers_host`` is the change of CAR T beside that of host T cells, ``shares_visits`` the shares of subsets.
+    ``markers_host`` is the change of CAR T beside that of host T cells, ``shares_visits`` the shares of subsets; a
+    column of ``compare.by`` gives ``markers_<column>`` and ``shares_<column>``.
     Between visits every effect stands beside the technical band of the markers of ``compare.stable``.
     """
     from cytof import compare as tests
@@ -115,6 +117,13 @@ def compare(study: Study, cells: AnnData, *, say: Say = silent) -> None:
     if within and tracked(study, cells)[0] != "root":
         shares = follow.subsets(cells, of=tracked(study, cells)[0])
         tables["shares_visits"] = lambda: tests.abundance(shares, reference=settings.reference, test=patients)
+        for name in settings.by:
+            sheet = cells.obs[[Obs.SAMPLE, name]].drop_duplicates(Obs.SAMPLE).astype(str)
+            tables[f"shares_{name}"] = partial(
+                tests.abundance, shares.merge(sheet, on=Obs.SAMPLE), by=name, test=patients
+            )
+    for name in settings.by:
+        tables[f"markers_{name}"] = partial(tests.markers, part, by=name, within=within, **options)
     made = {"markers_visits": tables.pop("markers_visits")()}
     for name, make in tables.items():
         try:
@@ -136,7 +145,8 @@ def report(study: Study, cells: AnnData, story: dict[str, Any], *, say: Say = si
     add_infusions(study, cells)
     with provenance.atomic(study.out / "run.json") as part:
         part.write_text(provenance.canonical_json(story) + "\n", encoding="utf-8")
-    made = {name: read_table(study, name) for name in ("waterfall", "gate_views")}
+    made = {name: read_table(study, name) for name in ("waterfall", "gate_views", "gate_sensitivity")}
+    cells.uns[UNS]["gate_sensitivity"] = made["gate_sensitivity"]
     page = pages.write(
         cells, study.out, study_name=study.name, waterfall=made["waterfall"], views=made["gate_views"], provenance=story
     )

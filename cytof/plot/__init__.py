@@ -6,10 +6,12 @@ and changes nothing outside it.
 """
 
 from cytof.plot._alluvial import alluvial, stream
+from cytof.plot._assay import assay
 from cytof.plot._composition import composition
 from cytof.plot._forest import boxes, course, forest
 from cytof.plot._gates import biaxial, histogram, thresholds
 from cytof.plot._heatmap import heatmap
+from cytof.plot._intervals import intervals
 from cytof.plot._km import groups_palette, incidence, km
 from cytof.plot._map import key, map, maps
 from cytof.plot._patients import flow, states, swimmer
@@ -27,6 +29,7 @@ __all__ = [
     "SINGLE",
     "TEXT",
     "alluvial",
+    "assay",
     "biaxial",
     "boxes",
     "brief",
@@ -42,6 +45,7 @@ __all__ = [
     "histogram",
     "in_order",
     "incidence",
+    "intervals",
     "key",
     "km",
     "map",

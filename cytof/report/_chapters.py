@@ -73,7 +73,8 @@ def chapters(
             *_table("The automatic clean-up beside the imported gates", agreed, folded=True)],
             texts=agreement_words(agreed)),
         Chapter("gates", "Gates and thresholds", items=[
-            *_pick(figures, "thresholds"), *[figures[n] for n in figures if n.startswith("gates_")],
+            *_pick(figures, "thresholds"), *_pick(figures, "gate_sensitivity"),
+            *[figures[n] for n in figures if n.startswith("gates_")],
             *_table("Events in each gate", _wide_counts(home.get("counts"), made)),
             *_table("Thresholds", line_thresholds(adata), flag="flag", folded=True),
             *_table("Events in each gate, percent of parent", home.get("counts"), folded=True),
@@ -85,9 +86,10 @@ def chapters(
             *_table("Profile of the clusters", made.tables.get("profile"), folded=True)], texts=cluster_words(adata)),
         Chapter("map", "Map", items=_pick(figures, "figure4b", "map_density", "supplement4")),
         Chapter("tracking", "Tracking over the visits", items=[
-            *_pick(figures, "figure4c", "cluster_flow", "cluster_frequencies"),
+            *_pick(figures, "figure4c", "cluster_flow", "cluster_frequencies", "shares_trend", "concordance"),
             *_table("Abundance", made.tables.get("persistence")),
             *_table("Persistence: peak, last detection, area, half-life", made.tables.get("courses")),
+            *_table("CyTOF beside transgene copies", made.tables.get("concordance"), folded=True),
             *_table("Subsets", made.tables.get("subsets"), folded=True),
             *_table("Subsets of host T cells", made.tables.get("host_subsets"), folded=True),
             *_table("Double negative cells: clusters and proliferation", made.tables.get("safety"), folded=True),
@@ -98,9 +100,10 @@ def chapters(
         Chapter("comparisons", "Comparisons", items=[
             *_pick(figures, "figure4d"),
             *_table("Tests over the visits", made.tables.get("violins_tests"), folded=True),
-            *_pick(figures, "figure4e"),
+            *_pick(figures, "figure4e", "host_change"),
             *_table("Tests of CAR T against host T", made.tables.get("arms_tests"), folded=True),
             *_table("Change of CAR T beside the change of host T", made.tables.get("host_change"), folded=True),
+            *_table("Trend of the shares over the days", made.tables.get("shares_trend"), folded=True),
             *_table("Shares of subsets over the visits", made.tables.get("shares_tests"), folded=True),
             *_pick(figures, "supplement5", "supplement6", "samples_mds")]),
         Chapter("methods", "Methods", texts=methods),

@@ -12,6 +12,7 @@ from cytof import plot
 from cytof.io import write_table
 from cytof.provenance import atomic
 from cytof.report import _panels
+from cytof.report._effects import EFFECTS, effect_tables
 from cytof.report._gates import by_unusual, gate_multiples, gate_page, multiples_height, page_height
 from cytof.report._legends import legend
 from cytof.report._sheet import save, sheet
@@ -192,8 +193,9 @@ def _combined(drawn: Sequence[Drawn], out: Path) -> Drawn:
 def _supplement(adata: AnnData, made: StudyTables, settings: Settings, out: Path) -> list[Drawn]:
     """Draw the supplement; its tables are made here where :func:`study_tables` was not asked for them."""
     supplement_tables(adata, made, settings)
+    effect_tables(adata, made)
     drawn = []
-    for plan in PLANS:
+    for plan in (*PLANS, *EFFECTS):
         title = plan.title.format(name=made.scope.name)
         if plan.needs not in made.tables:
             drawn.append(Drawn(plan.name, title, skipped=made.missing.get(plan.needs, "there is no table for it")))
@@ -222,7 +224,8 @@ def _others(
     if len(thresholds):
         tables["thresholds"] = thresholds
     plans: list[tuple[str, str, str, tuple[float, float], Callable[[FigureBase], object]]] = [
-        ("persistence", "persistence", f"Share of {made.scope.name} over time", (plot.SINGLE, 62.0),
+        ("persistence", "persistence", f"Share of {made.scope.name} over time",
+         (plot.SINGLE, 62.0 + 34.0 * len(_panels.other_assays(made))),
          lambda f: _panels.persistence(f, made, settings)),
         ("waterfall", "waterfall", "Events left after each cleaning step",
          (plot.DOUBLE, _tall(tables, "waterfall", "step")),
@@ -238,6 +241,9 @@ def _others(
         files = save(sheet(*size, fill), out / name)
         files.append(out / f"{name}.csv")
         write_table(files[-1], tables[table])
+        if name == "persistence" and _panels.other_assays(made):
+            files.append(out / f"{name}_courses.csv")
+            write_table(files[-1], tables["measured"])
         drawn.append(Drawn(name, title, legend(table, adata, made, settings), tuple(files)))
     return drawn
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cytof.keys import UNS
+from cytof.report._panels import other_assays
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -216,11 +217,17 @@ def _host(adata: AnnData, made: StudyTables, settings: Settings) -> str:
 
 def _persistence(adata: AnnData, made: StudyTables, settings: Settings) -> str:
     row = made.tables["persistence"].iloc[0]
+    others = other_assays(made)
+    beneath = (
+        f"Beneath, at the same days: {', '.join(others)}; open with an arrow: below the limit, drawn there. "
+        if others else ""
+    )  # fmt: skip
     return (
         f"Share of {row['population']} among {row['denominator']} cells at each visit, log scale. Bars: exact 95 % "
         f"interval of counting (Clopper-Pearson); band, where drawn: the share with the threshold at the ends of its "
         f"interval. Filled: above the limit of quantification; half filled: above the limit of blank alone; open: not "
         f"above it, or not evaluable; triangle: no cell found. "
+        f"{beneath}"
         f"{_number(len(made.tables['persistence']), 'sample')}, {_number(len(made.scope.patients) or 1, 'patient')}."
     )
 

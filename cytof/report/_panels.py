@@ -226,8 +226,48 @@ def marker_maps(figure: FigureBase, made: StudyTables, settings: Settings) -> li
 
 
 def persistence(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
-    """Share of the population over the days."""
-    return [plot.persistence(made.tables["persistence"], color=Obs.PATIENT, ax=figure.subplots())]
+    """Share of the population over the days; beneath it, on the same days, what else was measured."""
+    others = other_assays(made)
+    heights = [1.7, *[1.0] * len(others)]
+    axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    plot.persistence(made.tables["persistence"], color=Obs.PATIENT, ax=axes[0])
+    names = plot.in_order(made.tables["persistence"][Obs.PATIENT])
+    palette = plot.colors(names) if len(names) > 1 else dict.fromkeys(names, "#0072b2")
+    ticks = axes[0].get_xticks(), [t.get_text() for t in axes[0].get_xticklabels()]
+    for ax, (word, table) in zip(axes[1:], others.items(), strict=True):
+        plot.assay(table, palette=palette, name=f"{word},\n{table['unit'].iloc[0]}", ax=ax)
+        if ax.get_legend():
+            ax.get_legend().remove()
+        if any(ticks[1]):
+            ax.set_xticks(*ticks)
+    if others:
+        axes[-1].set_xlabel(axes[0].get_xlabel())
+        figure.align_ylabels(axes)
+        for ax in axes[:-1]:
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
+    return list(axes)
+
+
+def other_assays(made: StudyTables) -> dict[str, pd.DataFrame]:
+    """Return the courses of what was measured besides the share: cells per microlitre, transgene copies, blood counts.
+
+    Examples
+    --------
+    >>> from cytof.report._tables import StudyTables
+    >>> other_assays(StudyTables(None))
+    {}
+    """
+    table = made.tables.get("measured")
+    if table is None or made.tables["persistence"]["day"].isna().any():
+        return {}
+    words = table["assay"].astype(str)
+    kept = table[~words.str.startswith("CyTOF, share")]
+    return {_assay_word(str(name)): own for name, own in kept.groupby("assay", sort=False)}
+
+
+def _assay_word(name: str) -> str:
+    return name.split(", ")[-1].split(" of ")[0].rsplit("/", 1)[-1] if name.startswith("CyTOF") else name
 
 
 PANELS: dict[str, Callable[[FigureBase, StudyTables, Settings], list[Axes]]] = {

@@ -202,6 +202,8 @@ def study_tables(adata: AnnData, settings: Settings | None = None) -> StudyTable
     else:
         attempt(made, "persistence", lambda: track.abundance(adata, population=scope.gate, of=denominator))
         attempt(made, "courses", lambda: track.persistence(made.tables["persistence"], adata))
+        attempt(made, "measured", lambda: track.courses(made.tables["persistence"], adata))
+        attempt(made, "concordance", lambda: track.concordance(made.tables["persistence"], adata))
     attempt(made, "host_subsets", lambda: track.subsets(adata, of="CAR-"))
     attempt(made, "safety", lambda: track.safety(cells, groupby=groupby))
     attempt(made, "disagreement", lambda: track.disagreement(cells, groupby=groupby))
@@ -331,3 +333,4 @@ def _beside_host(adata: AnnData, made: StudyTables, settings: Settings) -> None:
         attempt(made, "host_change", lambda: compare.difference_of_differences(adata, markers=markers))
     if "subsets" in made.tables and made.tables["subsets"][Obs.PATIENT].astype(str).str.strip().ne("").all():
         attempt(made, "shares_tests", lambda: compare.abundance(made.tables["subsets"]))
+        attempt(made, "shares_trend", lambda: compare.trend(made.tables["subsets"]))

@@ -78,7 +78,7 @@ def check(study: Study) -> CheckResult:
         return found
     if template is not None:
         found.faults += _gate_names(study, template)
-    found.faults += _reference(study, sheet)
+    found.faults += _reference(study, sheet) + _compared(study, sheet)
     found.attempt(study.clean_inputs)
     found.faults += barcode_faults(study, sheet)
     found.cautions += _dates(study, sheet)
@@ -186,6 +186,20 @@ def _reference(study: Study, sheet: pd.DataFrame) -> list[CytofError]:
     where = str(study.path("study.yaml"))
     hint = nearest(reference, known)
     return [ConfigError(f"`compare.reference` is `{reference}`, which no sample has; {listed}", where=where, hint=hint)]
+
+
+def _compared(study: Study, sheet: pd.DataFrame) -> list[CytofError]:
+    """Return one fault for each column of ``compare.by`` that the sheet lacks or that has one level."""
+    faults: list[CytofError] = []
+    for name in study.compare.by:
+        levels = sorted(set(sheet[name].dropna().astype(str)) - {""}) if name in sheet else []
+        if len(levels) > 1:
+            continue
+        said = f"has one level, {', '.join(levels) or 'empty'}" if name in sheet else "is no column of the sample sheet"
+        hint = "" if name in sheet else nearest(name, [str(c) for c in sheet.columns])
+        where = str(study.path("study.yaml"))
+        faults.append(ConfigError(f"`compare.by`: `{name}` {said}", where=where, hint=hint))
+    return faults
 
 
 def barcode_faults(study: Study, sheet: pd.DataFrame) -> list[CytofError]:

@@ -118,8 +118,9 @@ class CompareSettings(_Section):
     """Tests. ``reference``: a time point (default: the first by day). ``unit``: what counts as a replicate.
 
     ``test``: of cells ``rank-sum`` (``auto``), ``welch``, ``permutation``; of patients ``t`` (``auto``),
-    ``moderated-t``, ``rank-sum``, ``permutation``, ``mixed``. ``stable``: markers that should not change on host T cells; their
-    shifts between visits are the technical band.
+    ``moderated-t``, ``rank-sum``, ``permutation``, ``mixed``. ``stable``: markers that should not change on
+    host T cells; their shifts between visits are the technical band. ``by``: further columns of the sample sheet whose
+    levels are compared (``condition``, ``response``), each level with the first.
     """
 
     reference: str | None = None
@@ -127,6 +128,7 @@ class CompareSettings(_Section):
     unit: Literal["auto", "cell", "patient"] = "auto"
     markers: tuple[str, ...] | None = None
     stable: tuple[str, ...] = ("CD45", "CD3")
+    by: tuple[str, ...] = ()
 
 
 class Study(_Section):

@@ -158,3 +158,35 @@ def test_scale_last_spans_each_marker_over_the_clusters() -> None:
     assert table["even"].tolist() == [0, 0, 0]
     first = track.profile(cells, scale="first", trim=0)
     assert set(first["scale"]) == {"01"}
+
+
+def test_assays_stand_on_days_and_below_their_limit_open_with_an_arrow() -> None:
+    table = pd.DataFrame({"patient_id": "P1", "day": [60.0, 365, 1825], "assay": "transgene", "unit": "copies/ug DNA",
+                          "value": [9000.0, 800, 20], "limit": 50.0, "below_limit": [False, False, True],
+                          "after_reinfusion": [False, False, True]})  # fmt: skip
+    ax = plot.assay(table)
+    course, seen, hidden = ax.lines
+    assert list(course.get_ydata()) == [9000, 800, 50]
+    assert (list(seen.get_xdata()), list(hidden.get_xdata())) == ([60, 365], [1825])
+    assert hidden.get_markerfacecolor() == "white"
+    assert [t.xy for t in ax.texts] == [(1825, 50)]
+    assert ax.get_yscale() == "log"
+    assert len(ax.patches) == 1, "grey after another product"
+    assert plot.assay(table.assign(value=[1.0, 0, 0], limit=np.nan)).get_yscale() == "linear"
+    with pytest.raises(UsageError, match="column `unit` missing"):
+        plot.assay(table.drop(columns="unit"))
+
+
+def test_intervals_show_their_table() -> None:
+    table = pd.DataFrame({"marker": ["a", "a", "b"], "contrast": ["2 vs 1", "3 vs 1", "2 vs 1"],
+                          "estimate": [1, -1, np.nan],
+                          "ci_low": [0.5, -2, np.nan], "ci_high": [1.5, 0, np.nan], "weak": [False, True, False],
+                          "why": ["", "", "no cells"]})  # fmt: skip
+    ax = plot.intervals(table, color="contrast", hollow="weak", reason="why")
+    bars = [ends(c)[:, 0].tolist() for c in ax.collections]
+    assert bars == [[0.5, 1.5], [-2.0, 0.0]]
+    dots = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert [(line.get_xdata()[0], line.get_markerfacecolor() == "white") for line in dots] == [(1, False), (-1, True)]
+    assert [t.get_text() for t in ax.texts] == ["no cells"]
+    ratio = plot.intervals(table.assign(ci_low=0.1).iloc[:1], line=None)
+    assert ratio.get_xscale() == "log"

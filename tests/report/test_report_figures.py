@@ -51,6 +51,7 @@ def test_the_set_is_whole(written) -> None:
     }
     assert tables <= found
     others = {"persistence", "waterfall", "thresholds", "supplement4", "supplement5", "supplement6", "cluster_flow"}
+    others |= {"host_change", "shares_trend"}
     assert {f"{n}.{kind}" for n in others for kind in ("pdf", "svg", "png", "csv")} <= found
     assert {"figure4.png", "legends.md"} <= found
     assert not [n for n in found if n.startswith(".")], "no part file is left"
@@ -243,3 +244,29 @@ def test_same_bytes_in_another_process_another_hash_seed_and_another_order_of_ce
     first, second = hashes(written), hashes(tmp_path / "out")
     assert first.keys() == second.keys()
     assert {n for n in first if first[n] != second[n]} == set()
+
+
+def test_what_else_was_measured_stands_on_the_same_days(fake, small, tmp_path) -> None:
+    study = fake.fake_study(**small)
+    visit = study.obs["sample_id"].astype(str)
+    names = list(study.obs.sort_values("day")["sample_id"].astype(str).drop_duplicates())
+    for column, values in (("transgene_copies_per_ug", [52e3, 9e3, 800, np.nan]), ("lymphocytes_per_ul", [9e2] * 4)):
+        study.obs[column] = visit.map(dict(zip(names, values, strict=True))).astype(float)
+    study.obs["transgene_limit"] = 50.0
+    chain = pd.DataFrame({"left_out": ["none", "CD3+"], "fraction": [0.03, 0.04], "ci_low": 0.02, "ci_high": 0.05,
+                          "dn_fraction": 0.4, "dn_ci_low": 0.3, "dn_ci_high": 0.5})  # fmt: skip
+    study.uns["cytof"]["gate_sensitivity"] = pd.concat([chain.assign(sample_id=n) for n in names])
+    made = report.study_tables(study)
+    figure = Figure()
+    axes = _panels.persistence(figure, made, report.Settings())
+    assert [ax.get_ylabel().split(",")[0] for ax in axes] == ["CAR+", "CAR+", "transgene", "lymphocytes"]
+    assert axes[1].get_ylabel().endswith("cells/uL")
+    assert len({ax.get_xlim() for ax in axes}) == 1
+    drawn = {d.name: d for d in report.figures(study, tmp_path, made=made)}
+    for name in ("persistence", "concordance", "gate_sensitivity", "host_change", "shares_trend"):
+        assert not drawn[name].skipped, drawn[name].skipped
+    courses = pd.read_csv(tmp_path / "persistence_courses.csv")
+    assert courses["assay"].nunique() == 4
+    assert "transgene, lymphocytes" in drawn["persistence"].legend
+    shown = pd.read_csv(tmp_path / "concordance.csv")
+    assert shown["reason"].fillna("").str.endswith("below the limit").tolist()[-1]

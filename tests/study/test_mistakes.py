@@ -196,6 +196,10 @@ MISTAKES: dict[str, tuple[Mistake, int, str]] = {
         "study.yaml: `compare.reference` is `2 mo`, which no sample has; time points of the sheet: 2mo, 1yr; "
         "did you mean `2mo`?",
     ),
+    "compared column that is none": (
+        setting("compare: {by: [conditoin]}"), 2,
+        "study.yaml: `compare.by`: `conditoin` is no column of the sample sheet; did you mean `condition`?",
+    ),
     "gate that is none": (
         setting("gate: {keep: CD3}"), 2, "study.yaml: `gate.keep`: no gate `CD3`; did you mean `CD3+`?",
     ),
