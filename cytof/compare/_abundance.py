@@ -211,7 +211,8 @@ def _model(part: pd.DataFrame, late: np.ndarray, contrast: str, seed: int, optio
         found = count_test(test, n, of, X, codes)
         word = "correlation within tubes" if test == "beta-binomial" else "standard deviation of patients"
         reason, spread = found.pop("reason"), found.pop("spread")
-        return row | found | {"note": f"{reason}: take `t`" if reason else f"{word} {spread:.3g}"}
+        said = f"{reason}: take `t`" if reason else f"{word} {spread if spread > 1e-6 else 0:.3g}"
+        return row | found | {"note": said}
     return row | mixed_row(part["_value"].to_numpy(float), X, codes)
 
 
