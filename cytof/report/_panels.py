@@ -26,6 +26,7 @@ __all__ = [
     "maps_height",
     "marker_maps",
     "marker_maps_height",
+    "other_assays",
     "over_time",
     "persistence",
     "visit_maps",
