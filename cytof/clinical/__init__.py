@@ -37,6 +37,7 @@ from cytof.clinical._format import Sheet, fixed, interval_text, median_text
 from cytof.clinical._kaplan_meier import KaplanMeier, kaplan_meier, median_follow_up
 from cytof.clinical._landmark import Landmark, immortal_caption, landmark, split_at, time_dependent
 from cytof.clinical._log_rank import LogRank, holm, log_rank, log_rank_pairs
+from cytof.clinical._paraprotein import paraprotein_responses
 from cytof.clinical._published import check_published
 from cytof.clinical._published_rates import check_km_rates
 from cytof.clinical._rank_sum import rank_sum
@@ -95,6 +96,7 @@ __all__ = [
     "missed_visits",
     "mrd_calls",
     "p_text",
+    "paraprotein_responses",
     "patient_cautions",
     "patient_years",
     "persistence_table",

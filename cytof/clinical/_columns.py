@@ -163,18 +163,18 @@ def event_flags(column: pd.Series, *, where: str) -> tuple[NDArray[np.bool_], li
     known = column.dropna()
     values = set(known.tolist())
     if values <= {0, 1}:
-        return column.fillna(0).astype(bool).to_numpy(), []
+        return column.eq(1).fillna(False).to_numpy(bool), []
     if values == {1, 2}:
         flags = column.eq(2).to_numpy(bool)
         return flags, [f"{where}: codes 1 and 2 are taken as 1 censored, 2 event ({flags.sum()} of {len(known)} "
                        "are events)"]  # fmt: skip
     words = known.astype(str).str.strip().str.lower()
     if words.isin(EVENT_WORDS).all():
-        read = words.map(EVENT_WORDS).reindex(column.index).fillna(False).to_numpy(bool)
+        read = words.map(EVENT_WORDS).reindex(column.index).eq(True).to_numpy(bool)
         as_event = sorted({str(v) for v, w in zip(known, words, strict=True) if EVENT_WORDS[w]})
         return read, [f"{where}: {', '.join(as_event) or 'nothing'} taken as the event ({read.sum()} of {len(known)})"]
     if words.isin(["0", "1"]).all():
-        return words.eq("1").reindex(column.index).fillna(False).to_numpy(bool), []
+        return words.reindex(column.index).eq("1").to_numpy(bool), []
     odd = sorted(values, key=str)[:6]
     raise InputError(
         f"found {', '.join(map(repr, odd))}, expected 1 for the event and 0 for censored (or True/False, Dead/Alive)",

@@ -121,13 +121,18 @@ def read_cohort(
 def _assessed(
     folder: Path, patients: pd.DataFrame, cutoff: str | None, day_first: bool | None, impute: str | None
 ) -> tuple[pd.DataFrame, list[Caution]]:
-    """Add response and PD from a file called ``assessments`` (``patient_id date response``), where there is one."""
+    """Add response and PD from a file called ``assessments``, where there is one.
+
+    Its columns: ``patient_id date`` and ``response``, or the values of :func:`cytof.clinical.paraprotein_responses`.
+    """
     path = next((p for e in ("csv", "tsv", "xlsx") if (p := folder / f"assessments.{e}").is_file()), None)
     if path is None:
         return patients, []
     visits, faults = clinical.dates(clinical.rename_adam(clinical.read_table(path)), ["date"], day_first=day_first,
                                     impute=impute, where=path.name)  # fmt: skip
     raise_all(faults)
+    if "response" not in visits and {"serum_m", "urine_m", "flc_difference"} & set(visits):
+        visits = clinical.paraprotein_responses(visits)
     raise_all(clinical.check_assessments(visits, patients, cutoff, where=path.name))
     short = clinical.best_responses(visits, patients)
     given = [c for c in short.columns if c != "patient_id" and c in patients]

@@ -73,6 +73,10 @@ def test_command_reads_assessments_beside_the_patients(tmp_path: Path) -> None:
     pfs = read_cohort(tmp_path / "p.csv").of("PFS").set_index("patient_id")
     assert pfs["event"].to_dict() == {"P1": 1, "P2": 0}
     assert pfs["best_response"].to_dict() == {"P1": "PR", "P2": "SD"}
+    values = "patient_id,date,serum_m\nP1,2016-12-20,40\nP1,2017-02-01,3\nP1,2017-03-01,2\nP1,2017-05-01,19\n"
+    file.write_text(values, encoding="utf-8")
+    assert read_cohort(tmp_path / "p.csv").patients[["best_response", "pd_date"]].astype(str).values.tolist() == [
+        ["VGPR", "2017-05-01"], ["nan", "NaT"]]  # fmt: skip
     file.write_text(text + "P2,2016-03-01,CR\n", encoding="utf-8")
     with pytest.raises(InputError, match="assessments.csv:P2: CR of 2016-03-01 is before infusion"):
         read_cohort(tmp_path / "p.csv")
