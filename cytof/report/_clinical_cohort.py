@@ -198,7 +198,7 @@ def _grouped(patients: pd.DataFrame, ends: pd.DataFrame) -> pd.DataFrame:
     out["complete_months"] = out["best_months"].where(out["complete"] == "CR")
     negative = out["MRDNEGFL"].eq("Y") if "MRDNEGFL" in out else None
     if negative is not None:
-        out["mrd"] = np.where(negative, "MRD negative", "MRD positive or not CR")
+        out["mrd"] = np.where(negative, "MRD negative", "others")
         out["mrd_months"] = out["best_months"].where(negative)
     late = out["best_months"] >= 3.3
     out["late_best"] = pd.Series(np.where(late, ">= 3.3 months", "< 3.3 months"), out.index).where(

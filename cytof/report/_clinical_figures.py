@@ -46,7 +46,7 @@ def _figures(cohort: Cohort) -> Iterator[tuple[str, str, str, tuple, pd.DataFram
         for endpoint in ("PFS", "OS"):
             late, rows = landmarks(cohort, endpoint, name), cohort.of(endpoint)
             if late is not None and late.table["by then"].nunique() > 1:
-                words = {"yes": f"by {at:g} months", "no": f"not by {at:g} months"}
+                words = {"yes": f"by {at:g} mo", "no": f"not by {at:g} mo"}
                 table = late.table.assign(state=late.table["by then"].astype(str).map(words))
                 yield _km(
                     f"km_{endpoint.lower()}_{name}",
