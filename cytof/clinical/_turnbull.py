@@ -168,23 +168,36 @@ def self_consistent(
 
     Source: Gentleman and Geyer 1994, Biometrika 81:618.
     """
-    low, high = np.asarray(low, float), np.asarray(high, float)
+    start, end, inside, counts = _pairs(np.asarray(low, float), np.asarray(high, float))
+    return start, end, _masses(inside, counts[None, :] / counts.sum(), tolerance, steps)[0]
+
+
+def _pairs(
+    low: NDArray[np.float64], high: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return the intervals that bear mass, which of them lie in each different (low, high], and how many have that."""
+    pairs, counts = np.unique(np.c_[low, high], axis=0, return_counts=True)
+    low, high = pairs[:, 0], pairs[:, 1]
     start, end = innermost(low, high)
     exact = (low == high)[:, None]
-    inside = np.where(exact, (start == low[:, None]) & (end == high[:, None]),
-                      (start >= low[:, None]) & (end <= high[:, None]))  # fmt: skip
+    inside = (start >= low[:, None]) & (end <= high[:, None])
     # an interval of one point (an exact time of somebody else) lies in (low, high] only beyond low
     inside &= exact | ~((start == end) & (start <= low[:, None]))
-    inside = inside.astype(float)
-    mass = np.full(len(start), 1 / len(start))
-    n = len(low)
+    return start, end, inside.astype(float), counts
+
+
+def _masses(inside: NDArray, weights: NDArray, tolerance: float, steps: int) -> NDArray[np.float64]:
+    """Return the masses (a row for each row of weights of the different intervals, which sum to 1)."""
+    mass = np.full((len(weights), inside.shape[1]), 1 / inside.shape[1])
     for _ in range(steps):
-        gain = (inside / (inside @ mass)[:, None]).sum(0) / n  # 1 where mass is held, at most 1 elsewhere
+        chance = mass @ inside.T
+        share = np.divide(weights, chance, out=np.zeros_like(chance), where=weights > 0)
+        gain = share @ inside  # 1 where mass is held, at most 1 elsewhere
         mass = mass * gain
         mass[mass < 1e-14] = 0.0
-        if np.abs(np.where(mass > 0, gain - 1, np.maximum(gain - 1, 0))).max() < tolerance:
+        if np.where(mass > 0, np.abs(gain - 1), gain - 1).max() < tolerance:
             break
-    return start, end, mass / mass.sum()
+    return mass / mass.sum(1, keepdims=True)
 
 
 def _half(low: NDArray, high: NDArray, mass: NDArray) -> tuple[float, float]:
@@ -196,10 +209,9 @@ def _half(low: NDArray, high: NDArray, mass: NDArray) -> tuple[float, float]:
 def _limits(low: NDArray, high: NDArray, n_boot: int, level: float, rng: np.random.Generator) -> tuple[float, float]:
     if not n_boot:
         return float("nan"), float("nan")
-    found = []
-    for _ in range(n_boot):
-        rows = rng.integers(0, len(low), len(low))
-        found.append(_half(*self_consistent(low[rows], high[rows], tolerance=1e-4, steps=500)))
+    start, end, inside, counts = _pairs(low, high)  # holds an interval of mass of every resample
+    weights = rng.multinomial(len(low), counts / len(low), n_boot) / len(low)
+    found = [_half(start, end, mass) for mass in _masses(inside, weights, 1e-3, 300)]
     ends = np.sort(np.array(found), axis=0)
     cut = int(np.floor(n_boot * (1 - level) / 2))
     return float(ends[cut, 0]), float(ends[n_boot - 1 - cut, 1])
