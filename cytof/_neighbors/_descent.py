@@ -1,6 +1,6 @@
 """Approximate nearest neighbours for many cells: random trees, then neighbours of neighbours, recall measured.
 
-A tree of random splits finds most neighbours; comparing the neighbours of a cell with each other finds the rest. The
+A tree of random splits finds many neighbours; the neighbours of the neighbours of a cell are the rest of them. The
 cells are first put into the order of a tree, so that neighbours lie close in memory. Ties in the final ranks go to the
 cell that comes first in the order given, as in the exact search.
 """
@@ -16,9 +16,12 @@ from cytof._neighbors._blocks import in_blocks
 __all__ = ["descent_knn", "recall"]
 
 _TREES, _LEAF = 6, 96
-_CANDIDATES = 30  # fresh and old neighbours of a cell that are compared, each way
-_ROUNDS, _STILL = 12, 0.005  # rounds at most; share of entries that changed below which it stops
-_ROWS, _TOGETHER = 1024, 16  # rows a block; blocks compared before any result is taken over
+_FOLLOWED = (
+    20,
+    30,
+)  # in the first round and later: cells of a cell that are followed, its neighbours and those it is a neighbour of
+_ROUNDS, _STILL = 12, 0.008  # rounds at most; share of neighbours that came in below which it stops
+_ROWS = 2048  # rows a block
 _CHECKED = 400  # cells on which recall is measured
 
 
@@ -56,8 +59,8 @@ def descent_knn(
     """
     X = np.ascontiguousarray(X, np.float32)
     state = _Search(X, k, trees, random_state, n_jobs)
-    for seed in state.seeds[trees:]:
-        if state.round(seed) <= _STILL * X.shape[0] * k:
+    for number in range(_ROUNDS):
+        if state.round(_FOLLOWED[number > 0]) <= _STILL * X.shape[0] * k:
             break
     return state.result()
 
@@ -66,64 +69,54 @@ class _Search:
     """Neighbours found so far, cells in the order of the first tree so that neighbours lie close in memory."""
 
     def __init__(self, X: NDArray[np.float32], k: int, trees: int, random_state: int, n_jobs: int | None) -> None:
-        from cytof._neighbors._descent_kernels import grow, join_leaves
+        from cytof._neighbors._descent_kernels import grow, seed
+        from cytof._neighbors._lanes import LANES
 
         n = len(X)
         self.given, self.n_jobs = X, n_jobs
-        self.seeds = np.random.SeedSequence(random_state).generate_state(trees + _ROUNDS, np.uint64)
+        seeds = np.random.SeedSequence(random_state).generate_state(trees + 1, np.uint64)
         leaf = max(_LEAF, 2 * k)
         self.along = np.empty(n, np.int64)
-        grow(X, leaf, self.seeds[0], self.along)
-        self.X = np.ascontiguousarray(X[self.along] - X.mean(0, dtype=np.float64).astype(np.float32))
+        grow(X, leaf, seeds[0], self.along)
+        self.X = np.zeros((n, -(-X.shape[1] // LANES) * LANES), np.float32)
+        self.X[:, : X.shape[1]] = X[self.along] - X.mean(0, dtype=np.float64).astype(np.float32)
         self.cells, self.heaps = np.full((n, k), -1, np.int32), np.full((n, k), np.inf, np.float32)
         self.fresh = np.ones((n, k), np.uint8)
-        wide = min(k, _CANDIDATES)
-        self.old, self.new = ((np.empty((n, 2 * wide), np.int32), np.empty(n, np.int32)) for _ in range(2))
+        parts, which = np.empty((trees, n), np.int32), np.empty((2 * trees, n), np.int32)
 
-        def plant(tree: int, _: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        def plant(tree: int, _: int) -> None:
             order = np.empty(n, np.int64)
-            return order, grow(self.X, leaf, self.seeds[tree], order)
+            starts = grow(self.X, leaf, seeds[1 + tree], order)
+            parts[tree] = order
+            for row, edge in ((2 * tree, starts[:-1]), (2 * tree + 1, starts[1:])):
+                which[row, order] = np.repeat(edge, np.diff(starts))
 
-        for order, starts in in_blocks(plant, trees, 1, n_jobs):
-
-            def part(a: int, b: int, order: NDArray = order, starts: NDArray = starts) -> None:
-                join_leaves(self.X, order, starts, a, b, self.cells, self.heaps, self.fresh)
-
-            in_blocks(part, len(starts) - 1, 64, n_jobs)
-
-    def round(self, seed: np.uint64) -> int:
-        """Compare the neighbours of each cell with each other; return how many neighbours were replaced."""
-        from cytof._neighbors._descent_kernels import apply_updates, join
-
-        for (out, counts), wanted in ((self.old, 0), (self.new, 1)):
-            self._draw(out, counts, wanted, seed)
-        n, changed = len(self.X), 0
-        for first in range(0, n, _ROWS * _TOGETHER):
-
-            def compare(a: int, b: int, first: int = first) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-                (new, n_new), (old, n_old) = self.new, self.old
-                return join(self.X, self.heaps, new, n_new, old, n_old, first + a, first + b)
-
-            found = in_blocks(compare, min(_ROWS * _TOGETHER, n - first), _ROWS, self.n_jobs)
-
-            def take(a: int, b: int, found: list = found) -> int:
-                return sum(
-                    apply_updates(pairs, away, a, b, self.cells, self.heaps, self.fresh) for pairs, away in found
-                )
-
-            changed += sum(in_blocks(take, n, -(-n // 4), self.n_jobs))
-        return changed
-
-    def _draw(self, out: NDArray[np.int32], counts: NDArray[np.int32], wanted: int, seed: np.uint64) -> None:
-        from cytof._neighbors._descent_kernels import candidates, reverse
-
-        starts, sources = np.empty(len(self.X) + 1, np.int64), np.empty(self.cells.size, np.int32)
-        reverse(self.cells, self.fresh, wanted, starts, sources)
+        in_blocks(plant, trees, 1, n_jobs)
 
         def rows(a: int, b: int) -> None:
-            candidates(self.cells, self.fresh, wanted, starts, sources, a, seed, out[a:b], counts[a:b])
+            seed(self.X, parts, which, a, b, self.cells, self.heaps, self.fresh)
 
-        in_blocks(rows, len(self.X), 16 * _ROWS, self.n_jobs)
+        in_blocks(rows, n, _ROWS, n_jobs)
+
+    def round(self, followed: int) -> int:
+        """Measure the neighbours of ``followed`` neighbours of each cell, either way; return how many came in."""
+        from cytof._neighbors._descent_kernels import expand, link, reverse
+
+        near, new = self.cells.copy(), self.fresh.copy()
+        self.fresh[:] = 0
+        n, k = near.shape
+        starts, sources, recent = np.empty(n + 1, np.int64), np.empty(n * k, np.int32), np.empty(n * k, np.uint8)
+        reverse(near, new, starts, sources, recent)
+        width = 2 * min(followed, k)
+        linked, flags, counts = np.empty((n, width), np.int32), np.empty((n, width), np.uint8), np.empty(n, np.int32)
+        in_blocks(
+            lambda a, b: link(near, new, starts, sources, recent, a, b, linked, flags, counts), n, _ROWS, self.n_jobs
+        )
+
+        def rows(a: int, b: int) -> int:
+            return int(expand(self.X, near, linked, flags, counts, a, b, self.cells, self.heaps, self.fresh))
+
+        return sum(in_blocks(rows, n, _ROWS, self.n_jobs))
 
     def result(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return neighbours in the order of the cells given, measured in float64; exact ones where some are missing."""
@@ -140,7 +133,7 @@ class _Search:
         def rows(a: int, b: int) -> None:
             finish(self.given, cells, a, indices[a:b], distances[a:b])
 
-        in_blocks(rows, n, 16 * _ROWS, self.n_jobs)
+        in_blocks(rows, n, _ROWS, self.n_jobs)
         return indices, distances
 
 

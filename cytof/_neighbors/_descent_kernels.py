@@ -1,8 +1,8 @@
 """Numba kernels of the approximate search: trees of random splits, then neighbours of neighbours.
 
-Every kernel works on a range of rows that no other range writes to, and reads only what stands still meanwhile, so
-that the number of threads changes nothing. Distances are squared and float32, summed feature by feature for many cells
-at once: the same bytes for any width of the processor's registers.
+Every kernel writes to the rows of a range only and reads what stands still meanwhile, so that the number of threads
+changes nothing. Distances while searching are squared and float32, summed in eight lanes
+(:func:`cytof._neighbors._lanes.squared`): the same bytes on every processor.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import numba as nb
 import numpy as np
 from numba import float32, float64, int32, int64, uint8, uint64, void
 
-__all__ = ["apply_updates", "candidates", "finish", "grow", "join", "join_leaves", "reverse"]
+from cytof._neighbors._lanes import squared
+
+__all__ = ["expand", "finish", "grow", "link", "reverse", "seed"]
 
 
 @nb.njit([uint64(uint64)], nogil=True, cache=True)
@@ -24,11 +26,8 @@ def _mix(state):  # type: ignore[no-untyped-def]
 
 @nb.njit([void(float32[::1], int32[::1], uint8[::1], float32, int32)], nogil=True, cache=True)
 def _push(heap, cells, fresh, value, cell):  # type: ignore[no-untyped-def]
-    """Put a cell into a heap whose root is its worst, unless the cell is there; the caller knows it is better."""
+    """Put a cell in place of the worst of a heap, its root; the caller knows that it is better and not there yet."""
     k = len(heap)
-    for a in range(k):
-        if cells[a] == cell:
-            return
     place = 0
     while True:
         child = 2 * place + 1
@@ -111,181 +110,133 @@ def grow(X, leaf, seed, order):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(
-    [void(float32[:, ::1], int64[::1], int64[::1], int64, int64, int32[:, ::1], float32[:, ::1], uint8[:, ::1])],
+    [void(float32[:, ::1], int32[:, ::1], int32[:, ::1], int64, int64, int32[:, ::1], float32[:, ::1], uint8[:, ::1])],
     nogil=True,
     cache=True,
 )
-def join_leaves(X, order, starts, first, last, cells, heaps, fresh):  # type: ignore[no-untyped-def]
-    """Measure all pairs within the parts ``first`` to ``last`` of a tree and keep the nearest."""
-    d = X.shape[1]
-    widest = 0
-    for part in range(first, last):
-        widest = max(widest, starts[part + 1] - starts[part])
-    gathered = np.empty((d, widest), np.float32)
-    away = np.empty(widest, np.float32)
-    for part in range(first, last):
-        low = starts[part]
-        m = starts[part + 1] - low
-        for a in range(m):
-            for f in range(d):
-                gathered[f, a] = X[order[low + a], f]
-        for a in range(m):
-            cell = order[low + a]
-            away[:m] = 0
-            for f in range(d):
-                at, row = X[cell, f], gathered[f]
-                for b in range(m):
-                    step = row[b] - at
-                    away[b] += step * step
-            heap = heaps[cell]
-            for b in range(m):
-                if away[b] < heap[0] and b != a:
-                    _push(heap, cells[cell], fresh[cell], away[b], int32(order[low + b]))
+def seed(X, parts, which, first, last, cells, heaps, fresh):  # type: ignore[no-untyped-def]
+    """Keep for the cells ``first`` to ``last`` the nearest of those in the same part of any tree.
+
+    ``parts``: the cells of each tree, part by part, shape (n_trees, n_cells); ``which``: where the part of each cell
+    starts and ends there, shape (2 n_trees, n_cells).
+    """
+    n, d = X.shape
+    met = np.full(n, -1, np.int32)
+    for i in range(first, last):
+        met[i] = i
+        for tree in range(len(parts)):
+            for place in range(which[2 * tree, i], which[2 * tree + 1, i]):
+                other = parts[tree, uint64(place)]
+                if met[uint64(other)] == i:
+                    continue
+                met[uint64(other)] = i
+                value = squared(X, i, int64(other), d)
+                if value < heaps[i, 0]:
+                    _push(heaps[i], cells[i], fresh[i], value, other)
 
 
-@nb.njit([void(int32[:, ::1], uint8[:, ::1], uint8, int64[::1], int32[::1])], nogil=True, cache=True)
-def reverse(cells, fresh, wanted, starts, sources):  # type: ignore[no-untyped-def]
-    """List for each cell the cells that have it as a neighbour with ``fresh == wanted``: rows of a CSR, ascending."""
+@nb.njit([void(int32[:, ::1], uint8[:, ::1], int64[::1], int32[::1], uint8[::1])], nogil=True, cache=True)
+def reverse(cells, fresh, starts, sources, recent):  # type: ignore[no-untyped-def]
+    """List for each cell the cells that have it as a neighbour: rows of a CSR, fresh ones first, then ascending."""
     n, k = cells.shape
     starts[:] = 0
     for i in range(n):
         for a in range(k):
-            if cells[i, a] >= 0 and fresh[i, a] == wanted:
+            if cells[i, a] >= 0:
                 starts[cells[i, a] + 1] += 1
     for i in range(n):
         starts[i + 1] += starts[i]
     place = starts[:-1].copy()
-    for i in range(n):
-        for a in range(k):
-            if cells[i, a] >= 0 and fresh[i, a] == wanted:
-                sources[place[cells[i, a]]] = i
-                place[cells[i, a]] += 1
+    for wanted in range(1, -1, -1):
+        for i in range(n):
+            for a in range(k):
+                if cells[i, a] >= 0 and fresh[i, a] == wanted:
+                    sources[place[cells[i, a]]] = i
+                    recent[place[cells[i, a]]] = wanted
+                    place[cells[i, a]] += 1
 
 
 @nb.njit(
     [
         void(
-            int32[:, ::1], uint8[:, ::1], uint8, int64[::1], int32[::1], int64, uint64, int32[:, ::1], int32[::1],
+            int32[:, ::1], uint8[:, ::1], int64[::1], int32[::1], uint8[::1], int64, int64,
+            int32[:, ::1], uint8[:, ::1], int32[::1],
         )
     ],
     nogil=True,
     cache=True,
 )  # fmt: skip
-def candidates(cells, fresh, wanted, starts, sources, first, seed, out, counts):  # type: ignore[no-untyped-def]
-    """Draw for each row up to ``c`` of its neighbours with ``fresh == wanted`` and up to ``c`` of the reverse ones.
+def link(near, new, starts, sources, recent, first, last, cells, fresh, counts):  # type: ignore[no-untyped-def]
+    """List the cells joined to the cells ``first`` to ``last`` either way, as many as ``cells`` has columns.
 
-    ``out``: shape (n_rows, 2 c). Fresh neighbours that are drawn become old (in ``fresh``).
+    Half the columns are its own neighbours (where there are more, the end of the heap, which holds the nearer ones).
     """
-    n, k = cells.shape
-    c = out.shape[1] // 2
-    for r in range(out.shape[0]):
-        cell = first + r
-        state = seed + uint64(cell) * uint64(0x9E3779B97F4A7C15)
-        found = 0
-        for a in range(k):
-            if cells[cell, a] < 0 or fresh[cell, a] != wanted:
-                continue
-            if found == c:
+    k, width = near.shape[1], cells.shape[1]
+    low = max(k - width // 2, 0)
+    for i in range(first, last):
+        m = 0
+        for a in range(low, k):
+            cells[i, m], fresh[i, m] = near[i, a], new[i, a]
+            m += 1
+        own = m
+        for e in range(starts[i], starts[i + 1]):
+            if m == width:
                 break
-            out[r, found] = cells[cell, a]
-            found += 1
-            if wanted:
-                fresh[cell, a] = 0
-        own = found
-        seen = 0
-        for e in range(starts[cell], starts[cell + 1]):
-            other = sources[e]
             known = False
             for a in range(own):
-                known |= out[r, a] == other
-            if known:
-                continue
-            if seen < c:
-                out[r, own + seen] = other
-                found += 1
-            else:
-                state += uint64(0x9E3779B97F4A7C15)
-                place = int64(_mix(state) % uint64(seen + 1))
-                if place < c:
-                    out[r, own + place] = other
-            seen += 1
-        counts[r] = found
-
-
-@nb.njit(nogil=True, cache=True)
-def _longer(cells, values):  # type: ignore[no-untyped-def]
-    wider, more = np.empty((2 * len(cells), 2), np.int32), np.empty(2 * len(cells), np.float32)
-    wider[: len(cells)] = cells
-    more[: len(values)] = values
-    return wider, more
+                known |= cells[i, a] == sources[e]
+            if not known:
+                cells[i, m], fresh[i, m] = sources[e], recent[e]
+                m += 1
+        counts[i] = m
 
 
 @nb.njit(
     [
-        nb.types.Tuple((int32[:, ::1], float32[::1]))(
-            float32[:, ::1], float32[:, ::1], int32[:, ::1], int32[::1], int32[:, ::1], int32[::1], int64, int64,
+        int64(
+            float32[:, ::1], int32[:, ::1], int32[:, ::1], uint8[:, ::1], int32[::1], int64, int64,
+            int32[:, ::1], float32[:, ::1], uint8[:, ::1],
         )
     ],
     nogil=True,
     cache=True,
 )  # fmt: skip
-def join(X, heaps, new, n_new, old, n_old, start, stop):  # type: ignore[no-untyped-def]
-    """Measure the candidates of each cell against each other: pairs (cell, better neighbour) and squared distances."""
-    d = X.shape[1]
-    widest = new.shape[1] + old.shape[1]
-    gathered = np.empty((d, widest), np.float32)
-    away, worst = np.empty(widest, np.float32), np.empty(widest, np.float32)
-    who = np.empty(widest, np.int32)
-    pairs, values = np.empty((4096, 2), np.int32), np.empty(4096, np.float32)
-    found = 0
-    for r in range(start, stop):
-        fresh = n_new[r]
-        m = fresh + n_old[r]
-        for a in range(m):
-            who[a] = new[r, a] if a < fresh else old[r, a - fresh]
-            worst[a] = heaps[who[a], 0]
-            for f in range(d):
-                gathered[f, a] = X[who[a], f]
-        if found + fresh * m * 2 > len(values):
-            while found + fresh * m * 2 > len(values):
-                pairs, values = _longer(pairs, values)
-        for a in range(fresh):
-            away[a:m] = 0
-            for f in range(d):
-                row = gathered[f]
-                at = row[a]
-                for b in range(a + 1, m):
-                    step = row[b] - at
-                    away[b] += step * step
-            limit = worst[a]
-            for b in range(a + 1, m):
-                value = away[b]
-                if (value < limit or value < worst[b]) and who[a] != who[b]:
-                    if value < limit:
-                        pairs[found, 0], pairs[found, 1], values[found] = who[a], who[b], value
-                        found += 1
-                    if value < worst[b]:
-                        pairs[found, 0], pairs[found, 1], values[found] = who[b], who[a], value
-                        found += 1
-    return pairs[:found].copy(), values[:found].copy()
+def expand(X, near, linked, recent, counts, first, last, cells, heaps, fresh):  # type: ignore[no-untyped-def]
+    """Measure what is linked to the links of the cells ``first`` to ``last``; return how many neighbours came in.
 
-
-@nb.njit(
-    [int64(int32[:, ::1], float32[::1], int64, int64, int32[:, ::1], float32[:, ::1], uint8[:, ::1])],
-    nogil=True,
-    cache=True,
-)
-def apply_updates(pairs, values, first, last, cells, heaps, fresh):  # type: ignore[no-untyped-def]
-    """Put the pairs of cells ``first`` to ``last`` into their heaps, in the order given; return how many came in."""
-    count = 0
-    for u in range(len(values)):
-        cell = pairs[u, 0]
-        if cell < first or cell >= last or values[u] >= heaps[cell, 0]:
-            continue
-        before = heaps[cell, 0]
-        _push(heaps[cell], cells[cell], fresh[cell], values[u], pairs[u, 1])
-        count += heaps[cell, 0] != before
-    return count
+    ``near``: neighbours at the start of the round. ``linked, recent, counts``: :func:`link`; a pair joined by two older
+    links was measured before. ``cells, heaps, fresh``: what is kept, changed here.
+    """
+    n, k = near.shape
+    d, width = X.shape[1], linked.shape[1]
+    met = np.full(n, -1, np.int32)
+    found = np.empty(width * (width + 1), np.int32)
+    came = 0
+    for i in range(first, last):
+        met[i] = i
+        for a in range(k):
+            met[uint64(near[i, a])] = i
+        m = uint64(0)
+        for a in range(uint64(counts[i])):
+            between = uint64(linked[i, a])
+            whole = recent[i, a]
+            if whole and met[between] != i:
+                met[between] = i
+                found[m] = linked[i, a]
+                m += uint64(1)
+            for b in range(uint64(counts[between])):
+                other = linked[between, b]
+                if (whole or recent[between, b]) and met[uint64(other)] != i:
+                    met[uint64(other)] = i
+                    found[m] = other
+                    m += uint64(1)
+        for c in range(m):
+            value = squared(X, i, int64(found[c]), d)
+            if value < heaps[i, 0]:
+                _push(heaps[i], cells[i], fresh[i], value, found[c])
+        for a in range(k):
+            came += fresh[i, a]
+    return came
 
 
 @nb.njit([void(float32[:, ::1], int32[:, ::1], int64, int64[:, ::1], float32[:, ::1])], nogil=True, cache=True)

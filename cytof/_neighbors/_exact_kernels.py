@@ -26,8 +26,9 @@ def scan(tile, first, worst, candidates):  # type: ignore[no-untyped-def]
             stop = min(start + _STRIP, n_columns)
             root = heap[0]
             hit = 0
-            for c in range(start, stop):
-                hit |= row[c] < root
+            strip = row[start:stop]  # from its start: lets the compiler look at many at once
+            for c in range(len(strip)):
+                hit |= strip[c] < root
             if not hit:
                 continue
             for c in range(start, stop):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytof._neighbors._blocks import in_blocks
+from cytof._neighbors._union import union
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -51,9 +52,7 @@ def jaccard_graph(indices: NDArray[np.int64], *, n_jobs: int | None = None) -> c
     n, k = indices.shape
     if k == 0:
         return csr_matrix((n, n))
-    weights, rows = jaccard_weights(indices, n_jobs=n_jobs), np.arange(0, n * k + 1, k)
-    directed = csr_matrix((weights.ravel(), indices.astype(np.int32).ravel(), rows), shape=(n, n))
-    directed.sort_indices()
-    graph = ((directed + directed.T) * 0.5).tocsr()
+    graph = union(indices, jaccard_weights(indices, n_jobs=n_jobs), shared=0).astype(np.float64)
+    graph.data /= 2
     graph.eliminate_zeros()
     return graph

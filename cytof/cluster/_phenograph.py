@@ -60,7 +60,7 @@ def phenograph(
         ``"cytof"``, or ``"phenograph"``: the original package, for comparison. It searches its own neighbours and its
         Louvain takes no seed.
     communities
-        ``"louvain"`` (the best of five runs, of two above 100,000 cells) or ``"leiden"``; for the engine ``"cytof"``.
+        ``"louvain"`` (the best of up to five runs, of two above 100,000 cells) or ``"leiden"``; for the engine ``"cytof"``.
     key_added
         Column of ``obs``.
     random_state
@@ -143,8 +143,9 @@ def communities_of(
 
     Examples
     --------
-    >>> communities_of(np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]]))
-    (array([0, 0, 0, 1, 1, 1]), 0.5)
+    >>> found, quality = communities_of(np.array([[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]]))
+    >>> found.tolist(), round(quality, 6)
+    ([0, 0, 0, 1, 1, 1], 0.5)
     """
     graph = jaccard_graph(indices, n_jobs=n_jobs)
     if communities == "leiden":
