@@ -18,15 +18,6 @@ __all__ = ["LANES", "squared"]
 LANES = 8
 
 
-@intrinsic
-def squared(_: Any, X: types.Type, i: types.Type, j: types.Type, d: types.Type) -> tuple[Any, Any]:
-    """Return the squared Euclidean distance of the rows ``i`` and ``j`` of a float32 array with ``d`` columns.
-
-    ``d`` is a multiple of 8 and the array C-contiguous (rows padded with zeros); nothing is checked. For kernels only.
-    """
-    return types.float32(X, i, j, d), _generate
-
-
 def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
     number, place, columns = ir.FloatType(), ir.IntType(64), arguments[3]
@@ -48,3 +39,14 @@ def _load(builder: Any, row: Any, offset: Any, lanes: Any) -> Any:
     loaded = builder.load(builder.bitcast(builder.gep(row, [offset]), lanes.as_pointer()))
     loaded.align = 4
     return loaded
+
+
+def _squared(_: Any, X: types.Type, i: types.Type, j: types.Type, d: types.Type) -> tuple[Any, Any]:
+    """Return the squared Euclidean distance of the rows ``i`` and ``j`` of a float32 array with ``d`` columns.
+
+    ``d`` is a multiple of 8 and the array C-contiguous (rows padded with zeros); nothing is checked. For kernels only.
+    """
+    return types.float32(X, i, j, d), _generate
+
+
+squared: Any = intrinsic(_squared)

@@ -91,7 +91,11 @@ def louvain(
     best, most = np.arange(graph.shape[0]), -np.inf
     for first in range(0, starts, 2):
         pair = seeds[first : first + 2]
-        found = in_blocks(lambda run, _, pair=pair: _run(graph, pair[run]), len(pair), 1, n_jobs)
+
+        def run(at: int, _: int, pair: list = pair) -> tuple[NDArray[np.int64], float]:
+            return _run(graph, pair[at])
+
+        found = in_blocks(run, len(pair), 1, n_jobs)
         for community, quality in found:
             if quality > most + 1e-9:
                 best, most = community, quality
