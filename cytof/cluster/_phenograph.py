@@ -60,7 +60,8 @@ def phenograph(
         ``"cytof"``, or ``"phenograph"``: the original package, for comparison. It searches its own neighbours and its
         Louvain takes no seed.
     communities
-        ``"louvain"`` (the best of up to five runs, of two above 100,000 cells) or ``"leiden"``; for the engine ``"cytof"``.
+        ``"louvain"`` (the best of up to five runs, of two above 100,000 cells) or ``"leiden"``; for the engine
+        ``"cytof"``.
     key_added
         Column of ``obs``.
     random_state
