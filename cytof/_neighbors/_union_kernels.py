@@ -9,9 +9,10 @@ from numba import boolean, float32, float64, int32, int64, void
 __all__ = ["fuzzy", "overlay", "transpose"]
 
 _SPARSE = (int32[::1], int32[::1], float32[::1])
+_PRECISE = (int32[::1], int32[::1], float64[::1])
 
 
-@nb.njit([void(*_SPARSE, *_SPARSE)], nogil=True, cache=True)
+@nb.njit([void(*_SPARSE, *_SPARSE), void(*_PRECISE, *_PRECISE)], nogil=True, cache=True)
 def transpose(indptr, indices, weights, out_indptr, out_indices, out_weights):  # type: ignore[no-untyped-def]
     """Write the transpose of a square CSR matrix; its rows come out sorted. ``out_indptr`` holds zeros."""
     n = len(indptr) - 1
@@ -27,7 +28,11 @@ def transpose(indptr, indices, weights, out_indptr, out_indices, out_weights):  
             out_indices[place], out_weights[place] = i, weights[e]
 
 
-@nb.njit([void(*_SPARSE, *_SPARSE, float32, boolean, *_SPARSE)], nogil=True, cache=True)
+@nb.njit(
+    [void(*_SPARSE, *_SPARSE, float32, boolean, *_SPARSE), void(*_PRECISE, *_PRECISE, float64, boolean, *_PRECISE)],
+    nogil=True,
+    cache=True,
+)
 def overlay(indptr, indices, a, t_indptr, t_indices, b, shared, count, out_indptr, out_indices, out):  # type: ignore[no-untyped-def]
     """Write ``a + b - shared a b`` of two CSR matrices with sorted rows; with ``count`` only ``out_indptr``."""
     place = 0
@@ -36,7 +41,7 @@ def overlay(indptr, indices, a, t_indptr, t_indices, b, shared, count, out_indpt
         while e < indptr[i + 1] or f < t_indptr[i + 1]:
             left = indices[e] if e < indptr[i + 1] else np.int32(2147483647)
             right = t_indices[f] if f < t_indptr[i + 1] else np.int32(2147483647)
-            one, two = np.float32(0), np.float32(0)
+            one, two = a.dtype.type(0), a.dtype.type(0)
             if left <= right:
                 one = a[e]
                 e += 1

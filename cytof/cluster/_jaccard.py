@@ -52,7 +52,7 @@ def jaccard_graph(indices: NDArray[np.int64], *, n_jobs: int | None = None) -> c
     n, k = indices.shape
     if k == 0:
         return csr_matrix((n, n))
-    graph = union(indices, jaccard_weights(indices, n_jobs=n_jobs), shared=0).astype(np.float64)
+    graph = union(indices, jaccard_weights(indices, n_jobs=n_jobs), shared=0)
     graph.data /= 2
     graph.eliminate_zeros()
     return graph
