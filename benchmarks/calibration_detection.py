@@ -42,9 +42,7 @@ def main() -> None:
         for times in (0, 0.5, 1, 2, 5):
             seen, power, limit = called(times, design, runs)
             rate, blank, risk = design
-            print(
-                f"| {rate:g} | {blank:,} | {risk:,} | {limit:.1f} | {times} | {seen:.1%} | {power:.1%} |"
-            )
+            print(f"| {rate:g} | {blank:,} | {risk:,} | {limit:.1f} | {times} | {seen:.1%} | {power:.1%} |")
 
 
 if __name__ == "__main__":

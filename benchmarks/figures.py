@@ -83,9 +83,7 @@ def main() -> None:
     out = asked.out or Path(tempfile.mkdtemp())
     if asked.cells:
         cells = million(asked.cells)
-        print(
-            f"{cells.n_obs:,} cells, {np.isfinite(cells.obsm['X_tsne'][:, 0]).sum():,} on the map, {peak():.2f} GiB"
-        )
+        print(f"{cells.n_obs:,} cells, {np.isfinite(cells.obsm['X_tsne'][:, 0]).sum():,} on the map, {peak():.2f} GiB")
         timed("figure set", lambda: report.figures(cells, out / "million"))
         print(f"map as PDF: {(out / 'million' / 'figure4b.pdf').stat().st_size / 1e6:.2f} MB")
         del cells
