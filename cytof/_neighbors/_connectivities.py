@@ -53,4 +53,4 @@ def fuzzy_union(indices: NDArray[np.integer], distances: NDArray[np.floating]) -
 
     if k:
         in_blocks(rows, n, _ROWS)
-    return union(indices, weights, shared=1)
+    return union(np.array(indices, np.int32, order="C"), weights, shared=1)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cytof.embed._affinity import affinities
 from cytof.embed._gradient import exact_gradient
 from cytof.embed._grid import GridGradient
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 __all__ = ["Schedule", "learning_rate", "optimise"]
 
@@ -81,23 +83,16 @@ def learning_rate(n: int, exaggeration: float = _EXAGGERATION) -> float:
 
 
 def optimise(
-    indices: NDArray[np.int64],
-    distances: NDArray[np.float32],
-    start: NDArray[np.float64],
-    perplexity: float,
-    schedule: Schedule,
-    n_jobs: int,
+    P: csr_matrix, start: NDArray[np.float64], schedule: Schedule, n_jobs: int
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Run openTSNE on neighbours handed over.
+    """Run openTSNE's optimiser with a gradient of ours.
 
     Parameters
     ----------
-    indices, distances
-        Neighbours without the cell itself, shape (n_cells, k), cells in canonical order.
+    P
+        Affinities, float32 CSR, shape (n_cells, n_cells), sum 1, cells in canonical order.
     start
         Places to start from, shape (n_cells, 2).
-    perplexity
-        Effective number of neighbours, at most k / 3 or so.
     schedule
         How long.
     n_jobs
@@ -110,9 +105,10 @@ def optimise(
     from openTSNE import TSNEEmbedding
 
     n = len(start)
-    pulls = SimpleNamespace(P=affinities(indices, distances, perplexity, n_jobs))
     method = exact_gradient if n <= _EXACT else GridGradient()
-    embedding = TSNEEmbedding(start.copy(), pulls, n_jobs=n_jobs, negative_gradient_method=method, random_state=0)
+    embedding = TSNEEmbedding(
+        start.copy(), SimpleNamespace(P=P), n_jobs=n_jobs, negative_gradient_method=method, random_state=0
+    )
     early = _Watch(schedule, 0, flat=True)
     if schedule.exaggerated:
         embedding.optimize(

@@ -10,8 +10,9 @@ import pytest
 from cytof import neighbors, transform
 from cytof._neighbors._between import nearest_among
 from cytof._neighbors._exact import exact_knn
+from cytof._neighbors._union import union
 from cytof.embed import Schedule, place, tsne
-from cytof.embed._affinity import affinities
+from cytof.embed._affinity import conditional
 from cytof.embed._gradient import exact_gradient
 from cytof.embed._grid import GridGradient
 from cytof.embed._judge import preservation
@@ -97,7 +98,7 @@ def test_affinities_are_openTSNEs() -> None:
 
     indices, distances = exact_knn(np.random.default_rng(0).normal(size=(500, 4)), 30)
     judge = joint_probabilities_nn(indices, distances.astype(np.float64), [10])
-    found = affinities(indices, distances, 10)
+    found = union(*conditional(indices, distances, 10), shared=0)
     assert found.dtype == np.float32
     assert found.has_sorted_indices
     np.testing.assert_allclose(found.toarray(), judge.toarray(), rtol=1e-6, atol=1e-12)
@@ -226,8 +227,8 @@ def test_preservation_is_a_count() -> None:
     indices, places = exact_knn(rng.normal(size=(200, 4)), 12)[0], rng.normal(size=(200, 2))
     on_map, _ = exact_knn(places, 12)
     expected = np.mean([len(np.intersect1d(a, b)) / 12 for a, b in zip(indices, on_map, strict=True)])
-    assert preservation(indices, places) == pytest.approx(expected, abs=1e-9)
-    assert preservation(on_map, places) == 1
+    assert preservation(np.arange(200), indices, places) == pytest.approx(expected, abs=1e-9)
+    assert preservation(np.arange(200), on_map, places) == 1
 
 
 def test_watcher_sees_the_map_and_ends_it() -> None:
