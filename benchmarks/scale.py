@@ -44,6 +44,7 @@ gates: scale.gates.yaml
 clean: {beads: none, intact: false}
 gate: {keep: CD3+, draw: 10000}
 cluster: {population: CD3+, n_clusters: 10, max_cells: 5000, in_memory: 0, fit_cells: 200000}
+embed: {rest: none}
 """
 
 

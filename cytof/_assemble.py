@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -96,7 +96,7 @@ def assemble(
     for part in parts:
         here = [a for a in var.index if a in part.var.index]
         rows = slice(start, start + len(part.obs))
-        counts[rows, var.index.get_indexer(here)] = part.counts[:, part.var.index.get_indexer(here)]
+        counts[rows, var.index.get_indexer(here)] = part.counts(here)
         start = rows.stop
     obs = pd.concat([p.obs.astype(dict.fromkeys(p.obs.select_dtypes("category"), object)) for p in parts])
     _add_sheet(obs, sheet)
@@ -109,12 +109,15 @@ def assemble(
 
 @dataclass(frozen=True)
 class _Part:
-    """One sample on its way into the table: cells, channels (indexed by antigen), counts and what else it brings."""
+    """One sample on its way into the table: cells, channels (indexed by antigen), counts and what else it brings.
+
+    ``counts`` gives those of some antigens when they are put into the table, so that no sample is in memory twice.
+    """
 
     name: str
     obs: pd.DataFrame
     var: pd.DataFrame
-    counts: NDArray[np.float32]
+    counts: Callable[[list[str]], NDArray[np.float32]]
     tables: Mapping[str, Any]
 
 
@@ -147,12 +150,15 @@ def _part_of_events(sample: Gating | Events) -> _Part:
         "warnings": pd.DataFrame(warned, columns=list(Tables.WARNINGS), dtype=str),
         "steps": _steps(events),
     }
-    return _Part(events.sample_id, _cells(sample), var, events.columns(list(var[Var.CHANNEL])), tables)
+    return _Part(
+        events.sample_id, _cells(sample), var, lambda names: events.columns(list(var.loc[names, Var.CHANNEL])), tables
+    )
 
 
 def _part_of_cells(cells: AnnData) -> _Part:
     name = ", ".join(map(str, cells.obs[Obs.SAMPLE].unique()))
-    return _Part(name, cells.obs, cells.var, np.asarray(cells.layers[Layers.COUNTS]), cells.uns[UNS])
+    table = np.asarray(cells.layers[Layers.COUNTS])
+    return _Part(name, cells.obs, cells.var, lambda names: table[:, cells.var_names.get_indexer(names)], cells.uns[UNS])
 
 
 def _variables(parts: Sequence[_Part], markers: str) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:

@@ -31,6 +31,7 @@ class Obs:
     FLOWSOM = "flowsom"
     PHENOGRAPH = "phenograph"
     IN_FIT = "in_fit"
+    PLACED = "placed"
     WEIGHT = "weight"
 
 

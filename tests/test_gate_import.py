@@ -69,6 +69,11 @@ def test_a_workspace_gates_the_study_and_its_counts_are_held_against_ours(study_
         assert list(back.tree().regions) == ["T", "T/CAR"]
     assert (table[("flag", "T/CAR")] == "count differs from the workspace").any()
     assert "counts differ from those stored" in done.stderr
+    before = {f: f.stat().st_mtime_ns for f in (study_copy / "results" / "gated").iterdir()}
+    again = cytof("gate", study_copy, "--import", source, "--car", "CAR", "--keep", "T")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("done already") >= len(truth), "nothing is cleaned again"
+    assert {f: f.stat().st_mtime_ns for f in before} == before
 
 
 def test_samples_without_gates_fail_alone_and_doubtful_files_are_refused(study_copy: Path) -> None:

@@ -155,8 +155,7 @@ def shared_graph(
         empty = np.zeros((len(X), 0))
         return Graph(X[order], order, empty.astype(np.int64), empty.astype(np.float32), names)
     if enough:
-        indices, distances = _read(adata, held[min(enough)], order)
-        return Graph(X[order], order, indices[:, :k].copy(), distances[:, :k].copy(), names)
+        return Graph(X[order], order, *_read(adata, held[min(enough)], order, k), names)
     X = X[order]
     slot = f"{_SLOT}_{k}" if _SLOT in adata.uns else _SLOT
     found = _search_and_store(adata, slot, X, order, _params(k, names, digest, random_state))
@@ -254,16 +253,18 @@ def _store(
     }
 
 
-def _read(adata: AnnData, slot: str, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the stored neighbours in canonical order, ranked by distance, then by place, as they were found."""
+def _read(
+    adata: AnnData, slot: str, order: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the ``k`` nearest of the stored neighbours in canonical order, by distance, then by place, as found."""
     graph = adata.obsp[adata.uns[slot]["distances_key"]]
     place, n = undo(order), len(order)
     found, away = graph.indices.reshape(n, -1), graph.data.reshape(n, -1)
-    indices, distances = np.empty(found.shape, np.int64), np.empty(found.shape, np.float32)
+    indices, distances = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     for start in range(0, n, _ROWS):
         rows = order[start : start + _ROWS]
         near, lengths = place[found[rows]], away[rows]
-        rank = np.lexsort((near, lengths), axis=1)
+        rank = np.lexsort((near, lengths), axis=1)[:, :k]
         indices[start : start + _ROWS] = np.take_along_axis(near, rank, 1)
         distances[start : start + _ROWS] = np.take_along_axis(lengths, rank, 1)
     return indices, distances

@@ -1,4 +1,4 @@
-"""Directed weights of neighbours made symmetric: one pass over a matrix and its transpose."""
+"""Directed weights of neighbours made symmetric: a graph laid over its transpose, an eighth of it at a time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cytof._neighbors._blocks import in_blocks
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = ["union"]
 
+_BLOCKS = 8
 
-def union(indices: NDArray[np.int32], weights: NDArray[np.float32], *, shared: float) -> csr_matrix:
+
+def union(
+    indices: NDArray[np.int32], weights: NDArray[np.float32], *, shared: float, n_jobs: int | None = None
+) -> csr_matrix:
     """Return ``a + b - shared * a * b`` of the two directed weights of a pair, 0 where there is none.
 
     Parameters
@@ -24,6 +30,8 @@ def union(indices: NDArray[np.int32], weights: NDArray[np.float32], *, shared: f
         Of a cell to each of them, float32, C-contiguous, shape (n_cells, k). Overwritten likewise.
     shared
         1 for a probabilistic or (either of two independent links), 0 for a sum.
+    n_jobs
+        Threads; the result is the same for any number.
 
     Returns
     -------
@@ -36,24 +44,24 @@ def union(indices: NDArray[np.int32], weights: NDArray[np.float32], *, shared: f
     """
     from scipy.sparse import csr_matrix
 
-    from cytof._neighbors._union_kernels import overlay, transpose
+    from cytof._neighbors._union_kernels import incoming, overlay, sort_rows
 
     n, k = indices.shape
     if k == 0:
         return csr_matrix((n, n), dtype=np.float32)
-    if 2 * n * k >= 2**31:
-        raise ValueError(f"{n:,} cells with {k} neighbours: more entries than 32-bit places count")
-    rows = np.arange(0, n * k + 1, k, dtype=np.int32)
-    there = _empty(n, n * k)
-    transpose(rows, indices.reshape(-1), weights.reshape(-1), *there)
-    back = np.zeros(n + 1, np.int32), indices.reshape(-1), weights.reshape(-1)
-    transpose(*there, *back)  # the same matrix again, rows sorted
-    counted = _empty(n, 0)
-    overlay(*back, *there, shared, True, *counted)
-    found = (counted[0], *_empty(0, int(counted[0][-1]))[1:])
-    overlay(*back, *there, shared, False, *found)
-    return csr_matrix((found[2], found[1], found[0]), shape=(n, n))
+    block = -(-n // _BLOCKS)  # so much of the transpose is in memory at a time
+    rows, nothing = np.zeros(n + 1, np.int64), (np.empty(0, np.int32), np.empty(0, np.float32))
+    in_blocks(lambda a, b: sort_rows(indices[a:b], weights[a:b]), n, block, n_jobs)
 
+    def count(a: int, b: int) -> None:
+        overlay(indices[a:b], weights[a:b], *incoming(indices, weights, a, b), shared, rows[1 + a : 1 + b], *nothing)
 
-def _empty(n: int, entries: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    return np.zeros(n + 1, np.int32), np.empty(entries, np.int32), np.empty(entries, np.float32)
+    in_blocks(count, n, block, n_jobs)
+    np.cumsum(rows, out=rows)
+    cells, found = np.empty(rows[-1], np.int32), np.empty(rows[-1], np.float32)
+
+    def fill(a: int, b: int) -> None:
+        overlay(indices[a:b], weights[a:b], *incoming(indices, weights, a, b), shared, rows[a:b], cells, found)
+
+    in_blocks(fill, n, block, n_jobs)
+    return csr_matrix((found, cells, rows.astype(np.int32)), shape=(n, n))

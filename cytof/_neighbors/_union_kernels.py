@@ -1,59 +1,79 @@
-"""Numba kernels of symmetric weights: a matrix turned over, two matrices laid over each other, widths of cells."""
+"""Numba kernels of symmetric weights: links turned round, both directions laid over each other, widths of cells."""
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
-from numba import boolean, float32, float64, int32, int64, void
+from numba import float32, float64, int32, int64, void
 
-__all__ = ["fuzzy", "overlay", "transpose"]
-
-_SPARSE = (int32[::1], int32[::1], float32[::1])
-_PRECISE = (int32[::1], int32[::1], float64[::1])
+__all__ = ["fuzzy", "incoming", "overlay", "sort_rows"]
 
 
-@nb.njit([void(*_SPARSE, *_SPARSE), void(*_PRECISE, *_PRECISE)], nogil=True, cache=True)
-def transpose(indptr, indices, weights, out_indptr, out_indices, out_weights):  # type: ignore[no-untyped-def]
-    """Write the transpose of a square CSR matrix; its rows come out sorted. ``out_indptr`` holds zeros."""
-    n = len(indptr) - 1
-    for e in range(len(indices)):
-        out_indptr[indices[e] + 1] += 1
-    for i in range(n):
-        out_indptr[i + 1] += out_indptr[i]
-    free = out_indptr[:-1].copy()
-    for i in range(n):
-        for e in range(indptr[i], indptr[i + 1]):
-            place = free[indices[e]]
-            free[indices[e]] = place + 1
-            out_indices[place], out_weights[place] = i, weights[e]
+@nb.njit([void(int32[:, ::1], float32[:, ::1])], nogil=True, cache=True)
+def sort_rows(indices, weights):  # type: ignore[no-untyped-def]
+    """Put the neighbours of each cell in ascending order, in place."""
+    for i in range(len(indices)):
+        for e in range(1, indices.shape[1]):
+            cell, weight, place = indices[i, e], weights[i, e], e
+            while place > 0 and indices[i, place - 1] > cell:
+                indices[i, place], weights[i, place] = indices[i, place - 1], weights[i, place - 1]
+                place -= 1
+            indices[i, place], weights[i, place] = cell, weight
 
 
 @nb.njit(
-    [void(*_SPARSE, *_SPARSE, float32, boolean, *_SPARSE), void(*_PRECISE, *_PRECISE, float64, boolean, *_PRECISE)],
-    nogil=True,
-    cache=True,
-)
-def overlay(indptr, indices, a, t_indptr, t_indices, b, shared, count, out_indptr, out_indices, out):  # type: ignore[no-untyped-def]
-    """Write ``a + b - shared a b`` of two CSR matrices with sorted rows; with ``count`` only ``out_indptr``."""
-    place = 0
-    for i in range(len(indptr) - 1):
-        e, f = indptr[i], t_indptr[i]
-        while e < indptr[i + 1] or f < t_indptr[i + 1]:
-            left = indices[e] if e < indptr[i + 1] else np.int32(2147483647)
-            right = t_indices[f] if f < t_indptr[i + 1] else np.int32(2147483647)
-            one, two = a.dtype.type(0), a.dtype.type(0)
+    [nb.types.Tuple((int64[::1], int32[::1], float32[::1]))(int32[:, ::1], float32[:, ::1], int64, int64)],
+    nogil=True, cache=True,
+)  # fmt: skip
+def incoming(indices, weights, first, last):  # type: ignore[no-untyped-def]
+    """Return the rows ``first`` to ``last`` of the transpose: starts, cells in ascending order, weights."""
+    starts = np.zeros(last - first + 1, np.int64)
+    for i in range(len(indices)):
+        for e in range(indices.shape[1]):
+            if first <= indices[i, e] < last:
+                starts[indices[i, e] - first + 1] += 1
+    for r in range(last - first):
+        starts[r + 1] += starts[r]
+    free = starts[:-1].copy()
+    cells, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+    for i in range(len(indices)):
+        for e in range(indices.shape[1]):
+            if first <= indices[i, e] < last:
+                place = free[indices[i, e] - first]
+                free[indices[i, e] - first] = place + 1
+                cells[place], values[place] = i, weights[i, e]
+    return starts, cells, values
+
+
+@nb.njit(
+    [void(int32[:, ::1], float32[:, ::1], int64[::1], int32[::1], float32[::1], float32, int64[::1], int32[::1],
+          float32[::1])],
+    nogil=True, cache=True,
+)  # fmt: skip
+def overlay(indices, weights, starts, cells, values, shared, rows, out_indices, out):  # type: ignore[no-untyped-def]
+    """Write ``a + b - shared a b`` of some rows and of those of the transpose, row r from ``rows[r]`` on.
+
+    Without places to write to (``len(out)`` 0), ``rows[r]`` becomes the number of entries.
+    """
+    none, k = np.int32(2147483647), indices.shape[1]
+    for r in range(len(indices)):
+        e, f, place = 0, starts[r], rows[r]
+        while e < k or f < starts[r + 1]:
+            left = indices[r, e] if e < k else none
+            right = cells[f] if f < starts[r + 1] else none
+            one, two = np.float32(0), np.float32(0)
             if left <= right:
-                one = a[e]
+                one = weights[r, e]
                 e += 1
             if right <= left:
-                two = b[f]
+                two = values[f]
                 f += 1
-            if not count:
+            if len(out):
                 out_indices[place] = min(left, right)
                 out[place] = one + two - shared * one * two
             place += 1
-        if count:
-            out_indptr[i + 1] = place
+        if not len(out):
+            rows[r] = place - rows[r]
 
 
 @nb.njit([void(float32[:, ::1], float64, int64, float64, float64, float64, float32[:, ::1])], nogil=True, cache=True)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 __all__ = ["conditional"]
 
-_ROWS = 8192  # of float64 intermediates at a time
+_ROWS = 2048  # of float64 intermediates at a time
 
 
 def conditional(
@@ -20,7 +20,7 @@ def conditional(
     Parameters
     ----------
     indices, distances
-        Neighbours without the cell itself, shape (n_cells, k).
+        Neighbours without the cell itself, shape (n_cells, k). Overwritten.
     perplexity
         Effective number of neighbours.
     n_jobs
@@ -42,13 +42,12 @@ def conditional(
     n, k = indices.shape
     if k < 2:  # one neighbour has it all
         return indices.astype(np.int32), np.full((n, k), 1 / max(2 * n, 1), np.float32)
-    near, weights = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     for start in range(0, n, _ROWS):
         some = slice(start, min(start + _ROWS, n))
         part = joint_probabilities_nn(
             indices[some], distances[some].astype(np.float64), [perplexity], symmetrize=False,
             normalization="pair-wise", n_reference_samples=n, n_jobs=n_jobs,
         )  # fmt: skip
-        near[some] = part.indices.reshape(-1, k)  # openTSNE may have sorted them
-        weights[some] = part.data.reshape(-1, k) * (part.shape[0] / (2 * n))  # each row sums to 1 / 2n
-    return near, weights
+        indices[some] = part.indices.reshape(-1, k)  # openTSNE may have sorted them
+        distances[some] = part.data.reshape(-1, k) * (part.shape[0] / (2 * n))  # each row sums to 1 / 2n
+    return indices.astype(np.int32), distances

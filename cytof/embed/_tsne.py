@@ -110,9 +110,9 @@ def tsne(
     perplexity = _attainable(perplexity, cells.n_obs)
     k = max(1, min(cells.n_obs - 1, int(3 * perplexity)))
     graph = shared_graph(cells, k, features, random_state=random_state, step="tsne")
-    linked = conditional(graph.indices, graph.distances, perplexity, n_jobs)
     drawn = drawn_cells(len(graph.X), random_state)
-    graph = replace(graph, indices=graph.indices[drawn], distances=graph.distances[drawn])  # all that is still read
+    judged = replace(graph, indices=graph.indices[drawn], distances=graph.distances[drawn])  # all that is still read
+    linked, graph = conditional(graph.indices, graph.distances, perplexity, n_jobs), judged
     places, result = _map(graph, drawn, linked, schedule, n_jobs, random_state)
     full = np.zeros((adata.n_obs, 2), np.float32)
     full[fitted] = places[undo(graph.order)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,14 +18,15 @@ __all__ = ["dask_workers"]
 T = TypeVar("T")
 _AHEAD = 2  # tasks waiting a worker, beside the one it does
 _RETRIES = 2
+_THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @contextmanager
 def dask_workers(n: int = 0, scheduler: str | None = None) -> Iterator[Workers]:
     """Give the workers that files are cleaned and gated on: this process, ``n`` processes, or a running cluster.
 
-    A worker that is lost costs its task, which another one does again. The workers of a cluster must see the study
-    under the same path. Tables are the same bytes as those of a run without Dask.
+    A worker that is lost costs its task, which another one does again. Each process works with one thread. The workers
+    of a cluster must see the study under the same path. Tables are the same bytes as those of a run without Dask.
 
     Parameters
     ----------
@@ -68,24 +68,40 @@ def dask_workers(n: int = 0, scheduler: str | None = None) -> Iterator[Workers]:
         with client:
             yield _Dask(client)
         return
-    cluster = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0", memory_limit=None)
+    cluster = LocalCluster(
+        n_workers=n, threads_per_worker=1, dashboard_address=":0", memory_limit=None, env=dict.fromkeys(_THREADS, "1")
+    )
     with cluster, Client(cluster) as client:
         yield _Dask(client)
 
 
 class _Dask:
-    """Tasks on a cluster, a few a worker at a time, results in the order of the tasks."""
+    """Tasks on a cluster, a few a worker at a time, results in the order of the tasks.
+
+    A result is fetched as soon as it is there, so that a worker takes nothing with it that was finished.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def each(self, task: Callable[..., T], arguments: Iterable[Sequence[Any]]) -> Iterator[T]:
-        given = iter(arguments)
-        waiting: deque[Any] = deque()
+        from distributed import as_completed
+
+        given, finished = enumerate(arguments), as_completed(with_results=True)
+        number: dict[str, int] = {}  # of the tasks that are not finished
+        ready: dict[int, T] = {}
+        turn = 0
         while True:
-            room = (1 + _AHEAD) * max(1, len(self._client.scheduler_info()["workers"])) - len(waiting)
-            for one in itertools.islice(given, max(room, 0)):
-                waiting.append(self._client.submit(task, *one, pure=False, retries=_RETRIES))
-            if not waiting:
+            most = (1 + _AHEAD) * max(1, len(self._client.scheduler_info()["workers"]))
+            for i, one in itertools.islice(given, max(most - len(number) - len(ready), 0)):
+                future = self._client.submit(task, *one, pure=False, retries=_RETRIES)
+                number[future.key] = i
+                finished.add(future)
+            while turn in ready:
+                yield ready.pop(turn)
+                turn += 1
+            if number:
+                future, result = next(finished)
+                ready[number.pop(future.key)] = result
+            elif not ready:
                 return
-            yield waiting.popleft().result()

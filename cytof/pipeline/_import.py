@@ -82,8 +82,12 @@ def gate_imported(
         sheet, failed = read_sheet(study), {}
         retire(study, sheet, say=say)
         keys = clean_keys(study, sheet, flags=False)
-        told_.expect("gate", len(sheet))
-        for rows in by_file(study, sheet):
+        done = _done_already(study, sheet, keys, names)
+        for sample in sheet[Obs.SAMPLE][sheet[Obs.SAMPLE].isin(done)]:
+            say("gate", sample, "done already")
+        todo = sheet[~sheet[Obs.SAMPLE].isin(done)]
+        told_.expect("gate", len(todo))
+        for rows in by_file(study, todo):
             for row, events in cleaned(study, rows, flags=False):
                 try:
                     found = _one(study, row, events, keys[row.sample_id], imported, names, sheet)
@@ -99,6 +103,20 @@ def gate_imported(
             raise next(iter(failed.values()))
         collect(study, [s for s in sheet[Obs.SAMPLE] if s not in failed], failed)
     return failed
+
+
+def _done_already(
+    study: Study, sheet: pd.DataFrame, keys: Mapping[str, str | InputError], names: Mapping[str, str]
+) -> set[str]:
+    """Return the samples that were gated with these gates on these cleaned events: they are not even read."""
+    found = set()
+    for row in sheet.itertuples():
+        key = keys[str(row.sample_id)]
+        if isinstance(key, str):
+            made = gate_key(study, row, key, imported=names)
+            if provenance.is_done(study.out, f"gate/{row.sample_id}", made):
+                found.add(str(row.sample_id))
+    return found
 
 
 def _one(

@@ -8,6 +8,7 @@ from cytof import provenance, transform
 from cytof._neighbors import neighbors
 from cytof.keys import Obs
 from cytof.pipeline._clusters import judge_clusters, run_flowsom
+from cytof.pipeline._place import place_rest
 from cytof.pipeline._told import Say
 from cytof.study import Study
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["label"]
 
 
-def label(study: Study, part: AnnData, cells: AnnData, *, say: Say) -> None:
+def label(study: Study, part: AnnData, cells: AnnData, *, rest: bool = True, say: Say) -> None:
     """Cluster the cells of the population and map a draw of them; levels of the markers come from ``cells``.
 
     Writes
     ------
     ``obs["flowsom"]`` of all cells; ``obs["phenograph"]`` and ``obsm["X_tsne"]`` of the cells of ``obs["in_fit"]``, an
-    equal draw of each sample, at most ``cluster.max_cells`` in all.
+    equal draw of each sample, at most ``cluster.max_cells`` in all. With ``rest``, the others are placed on the
+    map, and ``obs["placed"]`` says which they are.
     """
     from cytof import cluster as engines
     from cytof import embed
@@ -45,3 +47,6 @@ def label(study: Study, part: AnnData, cells: AnnData, *, say: Say) -> None:
     )  # fmt: skip
     say("cluster", "", f"t-SNE: {drawn.n_obs:,} cells on the map")
     transform.merge_cells(part, drawn)
+    placed = place_rest(study, part, drawn) if rest else 0
+    if placed:
+        say("cluster", "", f"t-SNE: {placed:,} further cells placed on it")

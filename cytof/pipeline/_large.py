@@ -1,13 +1,14 @@
 """Clustering of a cohort that memory does not hold: trained on an equal draw, then one sample at a time.
 
 The same engines as for a small study, on a draw of the population with the same number of cells from each sample; all
-other cells of the population are given the cluster of their node on the finished map. ``cells.h5ad`` grows by one
-sample after the other.
+other cells of the population are given the cluster of their node on the finished map, and a place on that of t-SNE
+(``embed.rest``). ``cells.h5ad`` grows by one sample after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from cytof.keys import OBSM, UNS, Layers, Obs
 from cytof.pipeline._clusters import cluster_tables
 from cytof.pipeline._files import read_sheet, write_tables
 from cytof.pipeline._label import label
+from cytof.pipeline._place import places_on, reference_of
 from cytof.pipeline._select import inside, population
 from cytof.pipeline._story import cells_story
 from cytof.pipeline._told import Say, told
@@ -57,10 +59,12 @@ def cluster_large(study: Study, files: Sequence[Path], *, say: Say, workers: Wor
     if part.n_obs < 3:
         population(study, part)  # which says where the cells were lost
     say("cluster", "", f"{part.n_obs:,} cells drawn, at most {each:,} a sample")
-    label(study, part, part, say=say)
+    label(study, part, part, rest=False, say=say)
     model, steps = engines.model(part), told(say)
     steps.expect("map", len(files))
-    labels = workers.each(_mapped, [(study, file, model) for file in files])
+    fitted = part[part.obs[Obs.IN_FIT]]
+    there = reference_of(study, fitted)
+    labels = workers.each(_mapped, [(study, file, model, there, fitted.obs_names) for file in files])
     write_tables(study, {"warnings": part.uns[UNS]["warnings"], **cluster_tables(part)})
     if study.cluster.also:
         say("cluster", "", "no PhenoGraph of further populations: memory does not hold these cells")
@@ -81,14 +85,30 @@ def _draw(study: Study, file: Path, n: int) -> AnnData:
     return drawn
 
 
-def _mapped(study: Study, file: Path, model: engines.Model) -> tuple[NDArray[np.bool_], NDArray, NDArray]:
-    """Return which cells of one sample are in the population, their nodes and their clusters."""
+@dataclass(frozen=True)
+class _Mapped:
+    """Of the cells of one sample: which are in the population, their nodes, their clusters, their places on the map.
+
+    Those that the map was made of have no place here (NaN).
+    """
+
+    here: NDArray[np.bool_]
+    node: NDArray
+    cluster: NDArray
+    places: NDArray[np.float32]
+
+
+def _mapped(study: Study, file: Path, model: engines.Model, there: AnnData | None, fitted: pd.Index) -> _Mapped:
+    """Map the cells of one sample that are in the population."""
     cells = io.read_h5ad(file)
     here = inside(study, cells)
     columns = cells.var_names.get_indexer(list(model.features))
     X = np.ascontiguousarray(np.asarray(cells.X)[here][:, columns], np.float32)
     node, cluster, _ = engines.map_array(X, model)
-    return here, node, cluster
+    rest = here & ~np.asarray(cells.obs_names.isin(fitted))
+    places = np.full((cells.n_obs, 2), np.nan, np.float32)
+    places[rest] = places_on(study, cells, rest, there)
+    return _Mapped(here, node, cluster, places)
 
 
 def _write(
@@ -103,16 +123,17 @@ def _write(
     with h5py.File(path, "w") as home:
         home.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         write_elem(home, "layers", {})
-        for file, (here, node, cluster) in zip(files, labels, strict=True):
+        for file, found in zip(files, labels, strict=True):
             cells = assemble([io.read_h5ad(file)], sheet, markers=study.markers)
             at = cells.var_names.get_indexer(part.var_names)
             for name, values in (("X", cells.X), (f"layers/{Layers.COUNTS}", cells.layers[Layers.COUNTS])):
                 _append(home, name, np.where(at >= 0, np.asarray(values)[:, at], np.float32(np.nan)))
-            obs, place = _results(cells, part, here)
-            obs[_NODE] = _spread(node.astype(float), here)
-            obs[Obs.FLOWSOM] = pd.Categorical.from_codes(_spread(cluster, here, -1).astype(int), categories=clusters)
+            here, obs = found.here, _results(cells, part, found.places)
+            obs[_NODE] = _spread(found.node.astype(float), here)
+            codes = _spread(found.cluster, here, -1).astype(int)
+            obs[Obs.FLOWSOM] = pd.Categorical.from_codes(codes, categories=clusters)
             rows.append(obs)
-            places.append(place)
+            places.append(found.places)
             say("map", file.stem, f"{int(here.sum()):,} of {cells.n_obs:,} cells mapped")
         write_elem(home, "obs", _joined(rows, part))
         write_elem(home, "var", part.var)
@@ -137,19 +158,19 @@ def _append(home: h5py.File, name: str, values: NDArray[np.float32]) -> None:
     table[start:] = values
 
 
-def _results(cells: AnnData, part: AnnData, here: NDArray[np.bool_]) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Return ``obs`` of one sample with what only the drawn cells have, and places on the map, NaN elsewhere."""
+def _results(cells: AnnData, part: AnnData, places: NDArray[np.float32]) -> pd.DataFrame:
+    """Return ``obs`` of one sample with what only the drawn cells have; add their places on the map to ``places``."""
     obs = cells.obs.copy()
     at = part.obs_names.get_indexer(obs.index)
     drawn = at >= 0
-    obs[Obs.IN_FIT] = False
+    obs[Obs.IN_FIT], obs[Obs.PLACED] = False, np.isfinite(places).all(axis=1)
     obs.loc[drawn, Obs.IN_FIT] = part.obs[Obs.IN_FIT].to_numpy()[at[drawn]]
     if Obs.PHENOGRAPH in part.obs:
         codes = np.where(drawn, part.obs[Obs.PHENOGRAPH].cat.codes.to_numpy()[at], -1)
         obs[Obs.PHENOGRAPH] = pd.Categorical.from_codes(codes, dtype=part.obs[Obs.PHENOGRAPH].dtype)
-    place = np.full((len(obs), 2), np.nan, np.float32)
-    place[drawn] = part.obsm[OBSM.TSNE][at[drawn]]
-    return obs, place
+    fitted = obs[Obs.IN_FIT].to_numpy()
+    places[fitted] = part.obsm[OBSM.TSNE][at[fitted]]
+    return obs
 
 
 def _spread(values: NDArray, here: NDArray[np.bool_], outside: float = np.nan) -> NDArray[np.float64]:

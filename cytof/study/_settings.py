@@ -101,9 +101,14 @@ class ClusterSettings(_Section):
 
 
 class EmbedSettings(_Section):
-    """The t-SNE map. ``n_jobs`` is part of the result: openTSNE differs between thread counts."""
+    """The t-SNE map. ``n_jobs`` is part of the result: openTSNE differs between thread counts.
+
+    ``rest``: cells of the population that were not drawn for the map are placed on it (``place``; about a second for
+    5,000 cells) or not (``none``).
+    """
 
     perplexity: Annotated[float, Field(gt=1, le=1000)] = 30
+    rest: Literal["place", "none"] = "place"
     n_jobs: Annotated[int, Field(ge=1, le=256)] = 2
 
 

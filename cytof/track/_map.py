@@ -31,7 +31,8 @@ def map(
     Parameters
     ----------
     adata
-        Cells with ``obsm[basis]``, shape (n_cells, 2); cells with NaN there were not mapped and are left out.
+        Cells with ``obsm[basis]``, shape (n_cells, 2); cells with NaN there were not mapped and are left out,
+        and so are those placed on a map of others (``obs["placed"]``): visits do not have equal numbers of these.
     basis
         Name of the map.
     columns
@@ -68,7 +69,8 @@ def map(
         )
     places = np.asarray(adata.obsm[basis], float)[:, :2]
     names = adata.obs_names.to_numpy().astype(str)
-    rows = np.flatnonzero(np.isfinite(places).all(axis=1))
+    drawn = ~adata.obs[Obs.PLACED].to_numpy(bool) if Obs.PLACED in adata.obs else True
+    rows = np.flatnonzero(np.isfinite(places).all(axis=1) & drawn)
     rows = rows[np.argsort(names[rows], kind="stable")]
     rows = rows[np.random.default_rng(random_state).permutation(len(rows))]
     table = pd.DataFrame({"cell": names[rows], "x": places[rows, 0], "y": places[rows, 1]})

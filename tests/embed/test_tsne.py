@@ -98,7 +98,7 @@ def test_affinities_are_openTSNEs() -> None:
 
     indices, distances = exact_knn(np.random.default_rng(0).normal(size=(500, 4)), 30)
     judge = joint_probabilities_nn(indices, distances.astype(np.float64), [10])
-    found = union(*conditional(indices, distances, 10), shared=0)
+    found = union(*conditional(indices.copy(), distances.copy(), 10), shared=0)
     assert found.dtype == np.float32
     assert found.has_sorted_indices
     np.testing.assert_allclose(found.toarray(), judge.toarray(), rtol=1e-6, atol=1e-12)
