@@ -9,8 +9,9 @@ cells (``flowsom``, an environment of its own), PhenoGraph and t-SNE (perplexity
 (``phenograph``, ``openTSNE``), violins of 33 markers x 4 visits and the heatmap of the clusters (``seaborn``).
 
 Claims: at least 3.5 x faster at no more than 0.55 of the peak memory, with t-SNE's divergence within 1 % of openTSNE's;
-everything but t-SNE's gradient at least 6 x; 5 x in all is the aim. Seconds are those of the steps, without imports;
-peak memory is that of the largest process. Runs alternate; the medians are compared.
+everything but t-SNE's gradient at least 6 x; 5 x in all is the aim. Of ours, PhenoGraph's step searches the neighbours
+that t-SNE reads. Seconds are those of the steps, without imports; peak memory is that of the largest process. Runs
+alternate; the medians are compared.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import numpy as np
 
 VISITS = ("2mo", "1yr", "3yr", "5yr")
 CLUSTERS, K, PERPLEXITY, MARKERS = 9, 30, 30, 33
+REST, GRADIENT = "t-SNE's start", "t-SNE's gradient"  # neighbours and affinities, and the iterations
 
 
 def make(home: Path, events: int) -> None:
@@ -58,6 +60,21 @@ class Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
+    def part(self, name: str, cls: type, method: str, whole: str) -> None:
+        """Take the seconds of a method, called in the step ``whole``, apart from the rest of that step."""
+        called = getattr(cls, method)
+
+        def timed(*given: Any, **named: Any) -> Any:
+            started = time.monotonic()
+            try:
+                return called(*given, **named)
+            finally:
+                seconds = time.monotonic() - started
+                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+                self.seconds[whole] = self.seconds.get(whole, 0.0) - seconds
+
+        setattr(cls, method, timed)
+
     def __call__(self, name: str, step: Callable[..., Any], *given: Any, **named: Any) -> Any:
         started = time.monotonic()
         result = step(*given, **named)
@@ -66,6 +83,7 @@ class Clock:
 
 
 def ours(home: Path, map_cells: int, out: Path) -> dict[str, Any]:
+    import openTSNE
     from matplotlib.figure import Figure
 
     import cytof as cy
@@ -91,7 +109,8 @@ def ours(home: Path, map_cells: int, out: Path) -> dict[str, Any]:
     np.savez(home / "drawn.npz", X=np.asarray(drawn.X), features=np.asarray(features, str))
     clock("PhenoGraph", neighbors, drawn, k=3 * PERPLEXITY, features=features, connectivities=False)
     clock("PhenoGraph", cluster.phenograph, drawn, k=K, features=features, random_state=0)
-    clock("t-SNE", embed.tsne, drawn, perplexity=PERPLEXITY, features=features, random_state=0)
+    clock.part(GRADIENT, openTSNE.TSNEEmbedding, "optimize", REST)
+    clock(REST, embed.tsne, drawn, perplexity=PERPLEXITY, features=features, random_state=0)
 
     def figures() -> None:
         names = [n for n in cells.var_names if n in set(markers.antigens)][:MARKERS]
@@ -146,7 +165,8 @@ def theirs(home: Path, peer: str, out: Path) -> dict[str, Any]:
     clock.seconds["FlowSOM"] = child["seconds"]
     X = given["X"].astype(np.float64)
     clock("PhenoGraph", phenograph.cluster, X, k=K, n_jobs=2, seed=0)
-    fitted = clock("t-SNE", openTSNE.TSNE(perplexity=PERPLEXITY, n_jobs=2, random_state=0).fit, X)
+    clock.part(GRADIENT, openTSNE.TSNEEmbedding, "optimize", REST)
+    fitted = clock(REST, openTSNE.TSNE(perplexity=PERPLEXITY, n_jobs=2, random_state=0).fit, X)
 
     def figures() -> None:
         names = [n for n in values.columns if n in set(antigen.antigens)][:MARKERS]
@@ -208,21 +228,23 @@ def tell(runs: dict[str, list[dict[str, Any]]]) -> None:
         side: {step: statistics.median(r["seconds"][step] for r in found) for step in found[0]["seconds"]}
         for side, found in runs.items()
     }
-    print(f"{'seconds':<16}{'public':>10}{'cytof':>10}{'ratio':>8}")
+    print(f"{'seconds':<20}{'public':>10}{'cytof':>10}{'ratio':>8}")
     for step, seconds in median["public"].items():
-        print(f"{step:<16}{seconds:>10.1f}{median['cytof'][step]:>10.1f}{seconds / median['cytof'][step]:>8.1f}")
+        print(f"{step:<20}{seconds:>10.1f}{median['cytof'][step]:>10.1f}{seconds / median['cytof'][step]:>8.1f}")
     total = {side: sum(m.values()) for side, m in median.items()}
-    rest = {side: total[side] - m["t-SNE"] for side, m in median.items()}
+    rest = {side: total[side] - m[GRADIENT] for side, m in median.items()}
+    maps = {side: m[REST] + m[GRADIENT] for side, m in median.items()}
     peak = {side: max(r["peak"] for r in found) for side, found in runs.items()}
     kl = {side: found[0]["kl"] for side, found in runs.items()}
     faster, less = total["public"] / total["cytof"], peak["cytof"] / peak["public"]
-    print(f"{'all':<16}{total['public']:>10.1f}{total['cytof']:>10.1f}{faster:>8.1f}")
-    print(f"{'without t-SNE':<16}{rest['public']:>10.1f}{rest['cytof']:>10.1f}{rest['public'] / rest['cytof']:>8.1f}")
+    for name, sums in (("t-SNE in all", maps), ("all but gradient", rest), ("all", total)):
+        print(f"{name:<20}{sums['public']:>10.1f}{sums['cytof']:>10.1f}{sums['public'] / sums['cytof']:>8.1f}")
     print(f"peak GiB {peak['public']:.2f} and {peak['cytof']:.2f}; KL {kl['public']:.4f} and {kl['cytof']:.4f}; "
           f"CD3+ cells {runs['public'][0]['n']:,} and {runs['cytof'][0]['n']:,}")  # fmt: skip
     claims = {
         "3.5 x faster": faster >= 3.5, "5 x (the aim)": faster >= 5, "0.55 of the peak memory": less <= 0.55,
-        "without t-SNE 6 x": rest["public"] / rest["cytof"] >= 6, "KL within 1 %": kl["cytof"] <= 1.01 * kl["public"],
+        "all but the gradient 6 x": rest["public"] / rest["cytof"] >= 6,
+        "KL within 1 %": kl["cytof"] <= 1.01 * kl["public"],
     }  # fmt: skip
     for claim, holds in claims.items():
         print(f"claim {claim}: {'holds' if holds else 'MISSED'}")

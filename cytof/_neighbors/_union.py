@@ -1,4 +1,4 @@
-"""Directed weights of neighbours made symmetric: a graph laid over its transpose, an eighth of it at a time."""
+"""Directed weights of neighbours made symmetric: a graph laid over its transpose, a sixteenth of it at a time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = ["union"]
 
-_BLOCKS = 8
+_BLOCKS = 16
 
 
 def union(
-    indices: NDArray[np.int32], weights: NDArray[np.float32], *, shared: float, n_jobs: int | None = None
+    indices: NDArray[np.integer], weights: NDArray[np.floating], *, shared: float, n_jobs: int | None = None
 ) -> csr_matrix:
     """Return ``a + b - shared * a * b`` of the two directed weights of a pair, 0 where there is none.
 
     Parameters
     ----------
     indices
-        Neighbours without the cell itself, int32, C-contiguous, shape (n_cells, k). Overwritten: sorted row by row.
+        Neighbours without the cell itself, shape (n_cells, k). Where they are int32, overwritten: sorted row by row.
     weights
-        Of a cell to each of them, float32, C-contiguous, shape (n_cells, k). Overwritten likewise.
+        Of a cell to each of them, float32 or float64, shape (n_cells, k). Overwritten likewise.
     shared
         1 for a probabilistic or (either of two independent links), 0 for a sum.
     n_jobs
@@ -35,7 +35,7 @@ def union(
 
     Returns
     -------
-    float32 CSR matrix, shape (n_cells, n_cells), indices sorted.
+    CSR matrix of the precision of the weights, shape (n_cells, n_cells), indices sorted.
 
     Examples
     --------
@@ -48,9 +48,10 @@ def union(
 
     n, k = indices.shape
     if k == 0:
-        return csr_matrix((n, n), dtype=np.float32)
+        return csr_matrix((n, n), dtype=weights.dtype)
+    indices, weights = np.ascontiguousarray(indices, np.int32), np.ascontiguousarray(weights)
     block = -(-n // _BLOCKS)  # so much of the transpose is in memory at a time
-    rows, nothing = np.zeros(n + 1, np.int64), (np.empty(0, np.int32), np.empty(0, np.float32))
+    rows, nothing = np.zeros(n + 1, np.int64), (np.empty(0, np.int32), np.empty(0, weights.dtype))
     in_blocks(lambda a, b: sort_rows(indices[a:b], weights[a:b]), n, block, n_jobs)
 
     def count(a: int, b: int) -> None:
@@ -58,10 +59,10 @@ def union(
 
     in_blocks(count, n, block, n_jobs)
     np.cumsum(rows, out=rows)
-    cells, found = np.empty(rows[-1], np.int32), np.empty(rows[-1], np.float32)
+    cells, found = np.empty(rows[-1], np.int32), np.empty(rows[-1], weights.dtype)
 
     def fill(a: int, b: int) -> None:
         overlay(indices[a:b], weights[a:b], *incoming(indices, weights, a, b), shared, rows[a:b], cells, found)
 
     in_blocks(fill, n, block, n_jobs)
-    return csr_matrix((found, cells, rows.astype(np.int32)), shape=(n, n))
+    return csr_matrix((found, cells, rows.astype(np.int32) if rows[-1] < 2**31 else rows), shape=(n, n))

@@ -8,8 +8,10 @@ from numba import float32, float64, int32, int64, void
 
 __all__ = ["fuzzy", "incoming", "overlay", "sort_rows"]
 
+_KINDS = (float32, float64)
 
-@nb.njit([void(int32[:, ::1], float32[:, ::1])], nogil=True, cache=True)
+
+@nb.njit([void(int32[:, ::1], kind[:, ::1]) for kind in _KINDS], nogil=True, cache=True)
 def sort_rows(indices, weights):  # type: ignore[no-untyped-def]
     """Put the neighbours of each cell in ascending order, in place."""
     for i in range(len(indices)):
@@ -22,7 +24,7 @@ def sort_rows(indices, weights):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(
-    [nb.types.Tuple((int64[::1], int32[::1], float32[::1]))(int32[:, ::1], float32[:, ::1], int64, int64)],
+    [nb.types.Tuple((int64[::1], int32[::1], kind[::1]))(int32[:, ::1], kind[:, ::1], int64, int64) for kind in _KINDS],
     nogil=True, cache=True,
 )  # fmt: skip
 def incoming(indices, weights, first, last):  # type: ignore[no-untyped-def]
@@ -35,7 +37,7 @@ def incoming(indices, weights, first, last):  # type: ignore[no-untyped-def]
     for r in range(last - first):
         starts[r + 1] += starts[r]
     free = starts[:-1].copy()
-    cells, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+    cells, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], weights.dtype)
     for i in range(len(indices)):
         for e in range(indices.shape[1]):
             if first <= indices[i, e] < last:
@@ -46,8 +48,10 @@ def incoming(indices, weights, first, last):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(
-    [void(int32[:, ::1], float32[:, ::1], int64[::1], int32[::1], float32[::1], float32, int64[::1], int32[::1],
-          float32[::1])],
+    [
+        void(int32[:, ::1], kind[:, ::1], int64[::1], int32[::1], kind[::1], kind, int64[::1], int32[::1], kind[::1])
+        for kind in _KINDS
+    ],
     nogil=True, cache=True,
 )  # fmt: skip
 def overlay(indices, weights, starts, cells, values, shared, rows, out_indices, out):  # type: ignore[no-untyped-def]
@@ -61,7 +65,7 @@ def overlay(indices, weights, starts, cells, values, shared, rows, out_indices, 
         while e < k or f < starts[r + 1]:
             left = indices[r, e] if e < k else none
             right = cells[f] if f < starts[r + 1] else none
-            one, two = np.float32(0), np.float32(0)
+            one, two = weights.dtype.type(0), weights.dtype.type(0)
             if left <= right:
                 one = weights[r, e]
                 e += 1

@@ -1,53 +1,50 @@
-"""How strongly t-SNE holds neighbours together: openTSNE's conditional probabilities, in float32."""
+"""How strongly t-SNE holds neighbours together, in float32, with little beside the result in memory."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["conditional"]
+from cytof._neighbors._blocks import in_blocks
+from cytof._neighbors._union import union
 
-_ROWS = 2048  # of float64 intermediates at a time
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["affinities"]
+
+_ROWS = 4096
 
 
-def conditional(
-    indices: NDArray[np.int64], distances: NDArray[np.float32], perplexity: float, n_jobs: int = 1
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return neighbours and ``p_j|i / 2n``; the sum of both directions (:func:`union`) is t-SNE's ``p_ij``.
+def affinities(indices: NDArray, distances: NDArray[np.float32], perplexity: float, n_jobs: int = 1) -> csr_matrix:
+    """Return joint probabilities, float32 CSR, shape (n_cells, n_cells), sum 1.
 
-    openTSNE finds the width of the Gaussian at which a cell has the perplexity.
+    ``p_ij = (p_j|i + p_i|j) / 2n``, a Gaussian of the width at which a cell has the perplexity.
 
     Parameters
     ----------
     indices, distances
-        Neighbours without the cell itself, shape (n_cells, k). Overwritten.
+        Neighbours without the cell itself, shape (n_cells, k). Distances are overwritten.
     perplexity
         Effective number of neighbours.
     n_jobs
-        Threads.
-
-    Returns
-    -------
-    int32 and float32, shape (n_cells, k): neighbours, by row in whatever order, and their weights; all sum to 1/2.
+        Threads; the result is the same for any number.
 
     Examples
     --------
-    >>> conditional(np.array([[1], [0]]), np.float32([[1], [1]]), 1)[1].tolist()
-    [[0.25], [0.25]]
+    >>> affinities(np.array([[1], [0]]), np.float32([[1], [1]]), 1).toarray().tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
 
     Source: van der Maaten and Hinton 2008, JMLR 9:2579, equations 1 and 2.
     """
-    from openTSNE.affinity import joint_probabilities_nn
+    from cytof.embed._affinity_kernels import gaussian
 
-    n, k = indices.shape
-    if k < 2:  # one neighbour has it all
-        return indices.astype(np.int32), np.full((n, k), 1 / max(2 * n, 1), np.float32)
-    for start in range(0, n, _ROWS):
-        some = slice(start, min(start + _ROWS, n))
-        part = joint_probabilities_nn(
-            indices[some], distances[some].astype(np.float64), [perplexity], symmetrize=False,
-            normalization="pair-wise", n_reference_samples=n, n_jobs=n_jobs,
-        )  # fmt: skip
-        indices[some] = part.indices.reshape(-1, k)  # openTSNE may have sorted them
-        distances[some] = part.data.reshape(-1, k) * (part.shape[0] / (2 * n))  # each row sums to 1 / 2n
-    return indices.astype(np.int32), distances
+    n = len(indices)
+
+    def rows(start: int, stop: int) -> None:
+        gaussian(distances[start:stop], perplexity, 1 / (2 * n), distances[start:stop])
+
+    in_blocks(rows, n, _ROWS, n_jobs)
+    return union(indices.astype(np.int32, copy=False), distances, shared=0, n_jobs=n_jobs)

@@ -14,8 +14,7 @@ from cytof import transform
 from cytof._check import at_least, has_columns
 from cytof._neighbors._graph import Graph, shared_graph
 from cytof._neighbors._matrix import feature_matrix
-from cytof._neighbors._union import union
-from cytof.embed._affinity import conditional
+from cytof.embed._affinity import affinities
 from cytof.embed._judge import drawn_cells, preservation
 from cytof.embed._optimise import Schedule, learning_rate, optimise
 from cytof.embed._place import place_array
@@ -25,6 +24,7 @@ from cytof.order import undo
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 __all__ = ["components", "tsne"]
 
@@ -111,9 +111,11 @@ def tsne(
     k = max(1, min(cells.n_obs - 1, int(3 * perplexity)))
     graph = shared_graph(cells, k, features, random_state=random_state, step="tsne")
     drawn = drawn_cells(len(graph.X), random_state)
-    judged = replace(graph, indices=graph.indices[drawn], distances=graph.distances[drawn])  # all that is still read
-    linked, graph = conditional(graph.indices, graph.distances, perplexity, n_jobs), judged
-    places, result = _map(graph, drawn, linked, schedule, n_jobs, random_state)
+    near, away = graph.indices.astype(np.int32), graph.distances.copy()
+    graph = replace(graph, indices=graph.indices[drawn], distances=graph.distances[drawn])  # all that is still read
+    P = affinities(near, away, perplexity, n_jobs)
+    del near, away
+    places, result = _map(graph, drawn, P, schedule, n_jobs, random_state)
     full = np.zeros((adata.n_obs, 2), np.float32)
     full[fitted] = places[undo(graph.order)]
     if not fitted.all():
@@ -139,20 +141,18 @@ def _fitted(adata: AnnData, fit_on: str | None) -> NDArray[np.bool_]:
 
 
 def _map(
-    graph: Graph, drawn: NDArray[np.int64], linked: tuple[NDArray[np.int32], NDArray[np.float32]], schedule: Schedule,
-    n_jobs: int, random_state: int,
-) -> tuple[NDArray[np.float32], dict[str, Any]]:  # fmt: skip
+    graph: Graph, drawn: NDArray[np.int64], P: csr_matrix, schedule: Schedule, n_jobs: int, random_state: int
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Return places of the cells of a graph, in its order, and what is known of the map.
 
-    ``graph`` has only the neighbours of the ``drawn`` cells, by which the map is judged; ``linked``: of all cells,
-    neighbours and how strongly they are held.
+    ``graph`` has only the neighbours of the ``drawn`` cells, by which the map is judged; ``P``: affinities of all.
     """
     n = len(graph.X)
     if n < _FEWEST:
         nothing = {"kl_divergence": 0.0, "exaggerated": 0, "n_iter": 0, "stopped": False, "preservation": 1.0}
         return np.zeros((n, 2), np.float32), nothing
     start = components(graph.X, random_state)
-    found, result = optimise(union(*linked, shared=0), start, schedule, n_jobs)
+    found, result = optimise(P, start, schedule, n_jobs)
     places = found.astype(np.float32)
     return places, result | {"preservation": preservation(drawn, graph.indices, places)}
 

@@ -10,9 +10,8 @@ import pytest
 from cytof import neighbors, transform
 from cytof._neighbors._between import nearest_among
 from cytof._neighbors._exact import exact_knn
-from cytof._neighbors._union import union
 from cytof.embed import Schedule, place, tsne
-from cytof.embed._affinity import conditional
+from cytof.embed._affinity import affinities
 from cytof.embed._gradient import exact_gradient
 from cytof.embed._grid import GridGradient
 from cytof.embed._judge import preservation
@@ -98,7 +97,7 @@ def test_affinities_are_openTSNEs() -> None:
 
     indices, distances = exact_knn(np.random.default_rng(0).normal(size=(500, 4)), 30)
     judge = joint_probabilities_nn(indices, distances.astype(np.float64), [10])
-    found = union(*conditional(indices.copy(), distances.copy(), 10), shared=0)
+    found = affinities(indices, distances.copy(), 10)
     assert found.dtype == np.float32
     assert found.has_sorted_indices
     np.testing.assert_allclose(found.toarray(), judge.toarray(), rtol=1e-6, atol=1e-12)
