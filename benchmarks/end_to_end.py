@@ -83,7 +83,6 @@ class Clock:
 
 
 def ours(home: Path, map_cells: int, out: Path) -> dict[str, Any]:
-    import openTSNE
     from matplotlib.figure import Figure
 
     import cytof as cy
@@ -109,6 +108,8 @@ def ours(home: Path, map_cells: int, out: Path) -> dict[str, Any]:
     np.savez(home / "drawn.npz", X=np.asarray(drawn.X), features=np.asarray(features, str))
     clock("PhenoGraph", neighbors, drawn, k=3 * PERPLEXITY, features=features, connectivities=False)
     clock("PhenoGraph", cluster.phenograph, drawn, k=K, features=features, random_state=0)
+    import openTSNE  # here: what it brings along would stand in memory during the steps before
+
     clock.part(GRADIENT, openTSNE.TSNEEmbedding, "optimize", REST)
     clock(REST, embed.tsne, drawn, perplexity=PERPLEXITY, features=features, random_state=0)
 
