@@ -18,7 +18,8 @@ from cytof import gate as gating
 from cytof import pipeline
 from cytof.app._handles import handles, moved
 from cytof.app._log import ReviewLog
-from cytof.errors import ConfigError, CytofError, InputError
+from cytof.app._samples import Samples
+from cytof.errors import ConfigError, InputError
 from cytof.gate import Gating, Override
 from cytof.keys import Obs
 from cytof.panel import Gate, Template
@@ -29,7 +30,6 @@ __all__ = ["Desk", "SCOPES", "Scope"]
 
 Scope = str
 SCOPES: tuple[Scope, ...] = ("this sample", "this batch", "all samples")
-_KEPT_OPEN = 2  # samples in memory
 
 
 @dataclass
@@ -79,7 +79,8 @@ class Desk:
         self.counts = pd.read_csv(study.out / "tables" / "counts.csv", dtype={"sample_id": str})
         self.log = ReviewLog.open(study.path("review.jsonl"))
         self.order = gating.unusual(self.thresholds, self.counts, template.paths, self.sheet[Obs.SAMPLE])
-        self._open = {} if opened is None else opened
+        given = {} if opened is None else opened
+        self.samples = Samples(study, template, self.sheet, self.thresholds, given)
         self._views: pd.DataFrame | None = None
         self.trial: _Trial | None = None
         first = self.order.iloc[0]
@@ -112,24 +113,7 @@ class Desk:
         CytofError
             The sample's file cannot be read or cleaned any more.
         """
-        if sample not in self._open:
-            row = self.sheet[self.sheet[Obs.SAMPLE].astype(str) == sample]
-            _, events = next(pipeline.cleaned(self.study, list(row.itertuples())))
-            if isinstance(events, CytofError):
-                raise events
-            dims = [events.channel(d) for d in self.template.antigens]
-            channels = list(dict.fromkeys([*dims, str(events.channels.index[0])]))
-            X = np.asfortranarray(events.columns(channels))
-            events = events.replace(X=X, channels=events.channels.loc[channels])
-            while len(self._open) >= _KEPT_OPEN:
-                del self._open[next(iter(self._open))]
-            self._open[sample] = gating.apply(events, self.template, self._laid_over(sample))
-        return self._open[sample]
-
-    def _laid_over(self, sample: str) -> pd.DataFrame:
-        own = self.thresholds[self.thresholds["sample_id"] == sample]
-        changes = gating.read_overrides(self.study.path(pipeline.OVERRIDES), self.template)
-        return gating.overridden(own, [c for c in changes if c.sample_id == sample], self.template)
+        return self.samples.opened(sample)
 
     def look_at(self, sample: str | None = None, path: str | None = None) -> None:
         """Turn to another sample or gate; a change that was not saved is dropped."""
@@ -246,7 +230,7 @@ class Desk:
 
     def _text(self, sample: str) -> dict[str, str]:
         """Return the regions of the gate and its siblings in a sample, before the change, as JSON."""
-        table = self._laid_over(sample)
+        table = self.samples.placed(sample)
         texts = dict(zip(table["gate"], table["region"], strict=True))
         return {p: texts[p] for p in self.siblings()}
 
@@ -262,7 +246,7 @@ class Desk:
         gating.add_override(self.study.path(pipeline.OVERRIDES), *entries)
         self.trial = None
         for entry in entries:
-            self._open.pop(entry.sample_id, None)
+            self.samples.forget(entry.sample_id)
 
     def tree(self) -> pd.DataFrame:
         """Return the gates of the sample as shown: ``gate depth n of_parent of_cd45 drawn accepted``."""
@@ -307,7 +291,7 @@ class Desk:
         """Return the regions of the gate and its siblings in a sample as they are saved, or tried out in this one."""
         if sample == self.sample:
             return [self.region(p) for p in self.siblings()]
-        texts = dict(zip(*(self._laid_over(sample)[c] for c in ("gate", "region")), strict=True))
+        texts = dict(zip(*(self.samples.placed(sample)[c] for c in ("gate", "region")), strict=True))
         return [from_json(texts[p]) for p in self.siblings() if p in texts]
 
     def downstream(self) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def test_change_for_all_samples_is_undone_for_all(review_study: Path) -> None:
     desk = Desk(study.load(review_study), "J")
     desk.look_at(path=CAR)
     names = list(desk.sheet["sample_id"].astype(str))
-    before = {n: desk._laid_over(n).set_index("gate").at[CAR, "region"] for n in names}
+    before = {n: desk.samples.placed(n).set_index("gate").at[CAR, "region"] for n in names}
     desk.drag(np.array([[3.3, 0.0]]))
     assert {g.rsplit("/", 1)[-1] for g in desk.downstream()["gate"]} <= {"CAR+", "CAR-", "CD4", "CD8", "DN", "DP"}
     assert desk.save("same reagent, same day", SCOPES[2]) == len(names)
@@ -91,11 +91,11 @@ def test_change_for_all_samples_is_undone_for_all(review_study: Path) -> None:
     changes = gate.read_overrides(review_study / "overrides.yaml", template, names)
     assert [c.sample_id for c in changes] == names
     assert all(c.shape == {"threshold": {"VHH": 3.3}} for c in changes)
-    assert all(('"low": [3.3]') in desk._laid_over(n).set_index("gate").at[CAR, "region"] for n in names)
+    assert all(('"low": [3.3]') in desk.samples.placed(n).set_index("gate").at[CAR, "region"] for n in names)
     again = Desk(study.load(review_study), "K")  # another person, another day
     assert again.path == CAR
     assert again.undo()
-    assert {n: again._laid_over(n).set_index("gate").at[CAR, "region"] for n in names} == before
+    assert {n: again.samples.placed(n).set_index("gate").at[CAR, "region"] for n in names} == before
     assert gate.read_overrides(review_study / "overrides.yaml")[-1].reason == "undo of: same reagent, same day"
     assert again.redo()
     assert not again.redo()
