@@ -51,18 +51,20 @@ def union(
         return csr_matrix((n, n), dtype=weights.dtype)
     indices, weights = np.ascontiguousarray(indices, np.int32), np.ascontiguousarray(weights)
     block = -(-n // _BLOCKS)  # so much of the transpose is in memory at a time
-    rows, nothing = np.zeros(n + 1, np.int64), (np.empty(0, np.int32), np.empty(0, weights.dtype))
+    rows, no_cells, nothing = np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, weights.dtype)
     in_blocks(lambda a, b: sort_rows(indices[a:b], weights[a:b]), n, block, n_jobs)
 
     def count(a: int, b: int) -> None:
-        overlay(indices[a:b], weights[a:b], *incoming(indices, weights, a, b), shared, rows[1 + a : 1 + b], *nothing)
+        starts, sources, values = incoming(indices, weights, a, b)
+        overlay(indices[a:b], weights[a:b], starts, sources, values, shared, rows[1 + a : 1 + b], no_cells, nothing)
 
     in_blocks(count, n, block, n_jobs)
     np.cumsum(rows, out=rows)
     cells, found = np.empty(rows[-1], np.int32), np.empty(rows[-1], weights.dtype)
 
     def fill(a: int, b: int) -> None:
-        overlay(indices[a:b], weights[a:b], *incoming(indices, weights, a, b), shared, rows[a:b], cells, found)
+        starts, sources, values = incoming(indices, weights, a, b)
+        overlay(indices[a:b], weights[a:b], starts, sources, values, shared, rows[a:b], cells, found)
 
     in_blocks(fill, n, block, n_jobs)
     return csr_matrix((found, cells, rows.astype(np.int32) if rows[-1] < 2**31 else rows), shape=(n, n))

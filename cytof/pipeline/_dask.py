@@ -88,7 +88,7 @@ class _Dask:
         from distributed import as_completed
 
         given, finished = enumerate(arguments), as_completed(with_results=True)
-        number: dict[str, int] = {}  # of the tasks that are not finished
+        number: dict[Any, int] = {}  # of the tasks that are not finished
         ready: dict[int, T] = {}
         turn = 0
         while True:
