@@ -114,7 +114,7 @@ def _mapped(study: Study, file: Path, model: engines.Model, there: AnnData | Non
 def _write(
     path: Path, study: Study, part: AnnData, files: Sequence[Path], labels: Iterator[Any], say: Any
 ) -> None:  # fmt: skip
-    """Write ``cells.h5ad`` a sample at a time; only ``obs`` of all cells is in memory."""
+    """Write ``cells.h5ad`` a sample at a time; only ``obs`` of all cells is in memory, without their names."""
     import h5py
     from anndata.io import write_elem
 
@@ -132,10 +132,11 @@ def _write(
             obs[_NODE] = _spread(found.node.astype(float), here)
             codes = _spread(found.cluster, here, -1).astype(int)
             obs[Obs.FLOWSOM] = pd.Categorical.from_codes(codes, categories=clusters)
-            rows.append(obs)
+            _append_names(home, obs.index)
+            rows.append(obs.reset_index(drop=True))
             places.append(found.places)
             say("map", file.stem, f"{int(here.sum()):,} of {cells.n_obs:,} cells mapped")
-        write_elem(home, "obs", _joined(rows, part))
+        _write_obs(home["obs"], rows, part)
         write_elem(home, "var", part.var)
         write_elem(home, "obsm", {OBSM.TSNE: np.concatenate(places)})
         story = provenance.canonical_json(cells_story(study))
@@ -179,12 +180,36 @@ def _spread(values: NDArray, here: NDArray[np.bool_], outside: float = np.nan) -
     return column
 
 
-def _joined(rows: list[pd.DataFrame], part: AnnData) -> pd.DataFrame:
-    """Return ``obs`` of all samples; categories in the order of the drawn cells, others after them."""
-    for column in [c for c in rows[0] if isinstance(rows[0][c].dtype, pd.CategoricalDtype)]:
-        known = list(part.obs[column].cat.categories) if column in part.obs else []
-        named = list(dict.fromkeys([*known, *(v for r in rows for v in r[column].cat.categories)]))
-        ordered = bool(rows[0][column].cat.ordered)
-        for r in rows:
-            r[column] = r[column].astype(pd.CategoricalDtype(named, ordered))
-    return pd.concat(rows)
+def _append_names(home: h5py.File, names: pd.Index) -> None:
+    """Add names of cells to the index of ``obs``, made when the first are added."""
+    import h5py
+
+    values = names.to_numpy().astype(object)
+    if "obs" not in home:
+        frame = home.create_group("obs")
+        frame.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
+        kind = {"dtype": h5py.string_dtype(), "maxshape": (None,), "chunks": (4096,)}
+        table = frame.create_dataset("_index", data=values, **kind)
+        table.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+        return
+    table = home["obs/_index"]
+    start = table.shape[0]
+    table.resize(start + len(values), axis=0)
+    table[start:] = values
+
+
+def _write_obs(frame: h5py.Group, rows: list[pd.DataFrame], part: AnnData) -> None:
+    """Write ``obs`` of all samples column by column; categories in the order of the drawn cells, others after them."""
+    from anndata.io import write_elem
+
+    columns = list(rows[0].columns)
+    frame.attrs["column-order"] = columns
+    for column in columns:
+        parts = [r.pop(column) for r in rows]
+        if isinstance(parts[0].dtype, pd.CategoricalDtype):
+            known = list(part.obs[column].cat.categories) if column in part.obs else []
+            named = list(dict.fromkeys([*known, *(v for p in parts for v in p.cat.categories)]))
+            kind = pd.CategoricalDtype(named, bool(parts[0].cat.ordered))
+            write_elem(frame, column, pd.concat([p.astype(kind) for p in parts]).array)
+        else:
+            write_elem(frame, column, np.concatenate([p.to_numpy() for p in parts]))
