@@ -64,7 +64,7 @@ def run(engine: str, n: int, labels: str) -> dict[str, float]:
     import cytof._neighbors._descent_kernels
     import cytof._neighbors._exact_kernels
     import cytof._neighbors._union_kernels
-    import cytof.cluster._graph_kernels  # noqa: F401  # compiled kernels: imports, as those of the original are
+    import cytof.cluster._graph_kernels  # compiled kernels: imports, as those of the original are
     from cytof import cluster
 
     var = pd.DataFrame({"marker_class": "type", "role": "none"}, index=[f"M{i}" for i in range(X.shape[1])])
