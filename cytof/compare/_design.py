@@ -104,10 +104,13 @@ def _owners(adata: AnnData) -> dict:
     """Return patients and the patient and sample codes of the cells; one patient where none is named."""
     patient = adata.obs[Obs.PATIENT] if Obs.PATIENT in adata.obs else pd.Series("", index=adata.obs_names)
     sample = adata.obs[Obs.SAMPLE] if Obs.SAMPLE in adata.obs else patient
-    patients = sorted(set(patient.astype(str)))
-    samples = sorted(set(sample.astype(str)))
-    return {
-        "patients": patients,
-        "patient": pd.Index(patients).get_indexer(pd.Index(patient.astype(str))),
-        "sample": pd.Index(samples).get_indexer(pd.Index(sample.astype(str))),
-    }
+    patients, owner = _coded(patient)
+    return {"patients": patients, "patient": owner, "sample": _coded(sample)[1]}
+
+
+def _coded(column: pd.Series) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the words of a column, sorted, and the place of each cell's among them (``nan``: a cell without one)."""
+    own, kinds = pd.factorize(column)
+    words = np.array([*map(str, kinds), "nan"], object)
+    found = sorted({words[c] for c in np.unique(own)})
+    return found, pd.Index(found).get_indexer(words)[own]

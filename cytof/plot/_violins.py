@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cytof._check import has_columns, nearest
 from cytof.errors import UsageError
+from cytof.plot._bodies import body, half
 from cytof.plot._composition import _as_given, _short
 from cytof.plot._map import key
 from cytof.plot._style import DOUBLE, TEXT, _axes, _group_ticks, _plain, brief, colors, style
@@ -14,6 +17,7 @@ from cytof.plot._style import DOUBLE, TEXT, _axes, _group_ticks, _plain, brief, 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 __all__ = ["split_violins", "violins"]
 
@@ -25,7 +29,7 @@ def violins(
     subset: str | None = None, x: str = "group", palette: Mapping[str, str] | None = None,
     order: Sequence[str] | None = None, ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
-    r"""Draw the distribution of one marker in each group as violins (seaborn) with medians, n beneath, p above.
+    r"""Draw the distribution of one marker in each group as violins with medians, n beneath, p above.
 
     Parameters
     ----------
@@ -66,8 +70,6 @@ def violins(
     >>> [t.get_text() for t in violins(table).get_xticklabels()]
     ['2mo\nn=300', '5yr\nn=74']
     """
-    import seaborn
-
     has_columns(distributions.columns, ["marker", x, "value", "n"], where="plot.violins")
     every = _only(
         distributions, "marker", marker, "plot.violins"
@@ -80,19 +82,16 @@ def violins(
     known = table[table["value"].notna()]
     with style():
         ax = _axes(ax)
-        spread = known.groupby(x)["value"].transform(lambda v: v.max() - v.min())
-        dots = known["n"] < _DOTS
-        bodies = known[(spread > 1e-6) & ~dots]
-        if len(bodies):
-            seaborn.violinplot(
-                bodies, x=x, y="value", order=groups, hue=x, hue_order=groups, palette=dict(palette), inner=None,
-                cut=0, density_norm="width", linewidth=0.4, linecolor="0.25", saturation=1, width=0.86, gridsize=80,
-                legend=False, ax=ax,
-            )  # fmt: skip
-        few = known[dots]
-        place = few[x].map({g: i for i, g in enumerate(groups)})
-        ax.plot(place, few["value"], "o", color="0.25", markersize=2.2, markeredgewidth=0)
-        _medians(ax, known, x, groups)
+        for place, group in enumerate(groups):
+            part = known[known[x] == group]
+            each = part["value"].to_numpy(float)
+            if not len(each):
+                continue
+            if part["n"].iloc[0] < _DOTS:
+                _dots(ax, each, place)
+            else:
+                body(ax, each, place, palette[group])
+            _median(ax, float(np.median(each)), place)
         _plain(ax)
         n = table.drop_duplicates(x).set_index(x)["n"]
         _group_ticks(ax, [f"{brief(g)}\nn={_short(int(n.get(g, 0)))}" for g in groups])
@@ -130,13 +129,14 @@ def _limits(values: pd.Series) -> tuple[float, float]:
     return low - air, high + air
 
 
-def _medians(ax: Axes, table: pd.DataFrame, x: str, groups: Sequence[str]) -> None:
-    """Mark the median of each group's quantiles; they are evenly spaced, so it is the median of the cells."""
-    middle = table.groupby(x, observed=True)["value"].median()
-    for place, group in enumerate(groups):
-        if group in middle.index:
-            ax.plot([place - 0.17, place + 0.17], [middle[group]] * 2, color="black", linewidth=1.2, zorder=5,
-                    solid_capstyle="butt")  # fmt: skip
+def _dots(ax: Axes, values: NDArray[np.float64], place: float) -> None:
+    ax.plot(np.full(len(values), place), values, "o", color="0.25", markersize=2.2, markeredgewidth=0)
+
+
+def _median(ax: Axes, middle: float, place: int) -> None:
+    """Mark the median of a group's quantiles; they are evenly spaced, so it is the median of the cells."""
+    ends = [place - 0.17, place + 0.17]
+    ax.plot(ends, [middle] * 2, color="black", linewidth=1.2, zorder=5, solid_capstyle="butt")
 
 
 def _rows(tests: pd.DataFrame | None, marker: str, subset: str | None) -> pd.DataFrame:
@@ -183,7 +183,7 @@ def split_violins(
     markers: Sequence[str] | None = None, x: str = "group", palette: Mapping[str, str] | None = None,
     order: Sequence[str] | None = None, ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
-    r"""Draw two groups as the two halves of a violin (seaborn), one violin a marker, p and effect size above each.
+    r"""Draw two groups as the two halves of a violin, one violin a marker, p and effect size above each.
 
     Parameters
     ----------
@@ -204,8 +204,8 @@ def split_violins(
 
     Returns
     -------
-    Axes; two halves a marker (``ax.collections``), tick labels ``<marker>`` and ``n=<left> | <right>``, quartiles as
-    lines within.
+    Axes; two halves a marker (``ax.collections``), quartiles as lines within (fewer than 10 cells: dots), tick labels
+    ``<marker>`` and ``n=<left> | <right>``.
 
     Raises
     ------
@@ -220,8 +220,6 @@ def split_violins(
     >>> [t.get_text() for t in split_violins(table).get_xticklabels()]
     ['Ki67\nn=300 | 74']
     """
-    import seaborn
-
     has_columns(distributions.columns, ["marker", x, "value", "n"], where="plot.split_violins")
     table = _only(distributions, "subset", subset, "plot.split_violins")
     groups = list(order) if order is not None else _as_given(table[x])
@@ -235,13 +233,12 @@ def split_violins(
     subset = str(table["subset"].iloc[0]) if "subset" in table else None
     with style():
         ax = _axes(ax, DOUBLE)
-        seaborn.violinplot(
-            here[here["value"].notna()], x="marker", y="value", order=names, hue=x, hue_order=groups, split=True,
-            palette=dict(palette), inner="quart", inner_kws={"linewidth": 0.5}, gap=0.06, cut=0, density_norm="width",
-            linewidth=0.4, linecolor="0.25", saturation=1, width=0.86, gridsize=80, ax=ax,
-        )  # fmt: skip
-        if own := ax.get_legend():
-            own.remove()
+        for (marker, group), part in here[here["value"].notna()].groupby(["marker", x], observed=True):
+            each, place, side = part["value"].to_numpy(float), names.index(marker), (-1, 1)[groups.index(group)]
+            if part["n"].iloc[0] < _DOTS:
+                _dots(ax, each, place + 0.2 * side)
+            else:
+                half(ax, each, place, palette[group], side)
         key(ax, {g: palette[g] for g in groups}, loc="center left", bbox_to_anchor=(1.0, 0.5))
         _plain(ax)
         counts = [[_short(int(n.get((m, g), 0))) for g in groups] for m in names]

@@ -11,7 +11,7 @@ from cytof.errors import GateError
 from cytof.keys import UNS, Obs, Tables, Var
 from cytof.track import _gates
 from cytof.track._absolute import add_absolute
-from cytof.track._cells import codes, label, levels, samples
+from cytof.track._cells import codes, label, levels, owners, samples, values
 from cytof.track._detection import call, limits, pooled_blanks
 from cytof.track._interval import clopper_pearson
 
@@ -152,18 +152,17 @@ def _threshold_band(
     own = thresholds[thresholds["gate"].astype(str) == path]
     parent = path.rpartition("/")[0]
     held = _gates.inside(adata, parent or _gates.ROOT)
-    owner = adata.obs[Obs.SAMPLE].astype(str).to_numpy()
+    owner = owners(adata, ids)
     for i, sample in enumerate(ids):
         rows = own[own["sample_id"].astype(str) == sample]
         if len(rows) != 1 or not np.isfinite(rows[["value", "low", "high"]].to_numpy(float)).all():
             continue
         row = rows.iloc[0]
         place = _column(adata, str(row["channel"]))
-        cells = held & (owner == sample)
+        cells = held & (owner == i)
         if place is None or cells.sum() != n_parent[i]:
             continue
-        taken = adata.X[np.flatnonzero(cells)][:, [place]]
-        x = np.asarray(taken.toarray() if hasattr(taken, "toarray") else taken, float)[:, 0]
+        x = values(adata, np.flatnonzero(cells), np.array([place]))[0].astype(float)
         sign = next((s for s in (1, -1) if abs(np.sum(s * (x - row["value"]) >= 0) - n[i]) <= 1e-3 * n[i]), 0)
         if sign:
             ends = sorted(float(np.sum(sign * (x - row[end]) >= 0)) for end in ("low", "high"))
@@ -187,7 +186,7 @@ def _by_level(adata: AnnData, groupby: str, of: str) -> pd.DataFrame:
     level = codes(adata, groupby, names)
     visits = samples(adata)
     ids = visits["sample_id"].tolist()
-    owner = pd.Index(ids).get_indexer(pd.Index(adata.obs[Obs.SAMPLE].astype(str)))
+    owner = owners(adata, ids)
     above, total = _denominator(adata, of, level >= 0, ids)
     cells = (level >= 0) & _gates.inside(adata, above)
     n = np.zeros((len(ids), len(names)), np.int64)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["codes", "columns_of", "default_markers", "label", "levels", "samples", "values"]
+__all__ = ["codes", "columns_of", "default_markers", "label", "levels", "owners", "samples", "values"]
 
 _VISIT = (Obs.SAMPLE, Obs.PATIENT, Obs.TIMEPOINT, Obs.DAY)
 
@@ -105,6 +105,21 @@ def codes(adata: AnnData, column: str, names: Sequence[Hashable]) -> NDArray[np.
         own = found.cat.codes.to_numpy()
         return np.where(own >= 0, np.append(place, -1)[own], -1).astype(np.int64)
     return pd.Index(names).get_indexer(pd.Index(found)).astype(np.int64)
+
+
+def owners(adata: AnnData, ids: Sequence[str]) -> NDArray[np.int64]:
+    """Return for each cell the place of its sample in ``ids`` (text), -1 for none of them; shape (n_cells,).
+
+    Examples
+    --------
+    >>> import anndata
+    >>> obs = pd.DataFrame({"sample_id": pd.Categorical([2, 1, 2])}, index=list("abc"))
+    >>> owners(anndata.AnnData(np.zeros((3, 1), np.float32), obs=obs), ["1", "2"]).tolist()
+    [1, 0, 1]
+    """
+    found = adata.obs[Obs.SAMPLE].astype("category").cat
+    place = pd.Index(ids).get_indexer(pd.Index(found.categories.astype(str)))
+    return np.append(place, -1)[found.codes.to_numpy()].astype(np.int64)
 
 
 def label(column: str, level: Hashable) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from cytof._check import has_columns
 from cytof.errors import PanelError
 from cytof.keys import Obs
-from cytof.track._cells import codes, label, levels, samples
+from cytof.track._cells import codes, label, levels, owners, samples
 from cytof.track._state import thresholds_of
 
 if TYPE_CHECKING:
@@ -78,10 +78,11 @@ def disagreement(adata: AnnData, *, groupby: str = Obs.FLOWSOM) -> pd.DataFrame:
     """
     has_columns(adata.obs.columns, [Obs.SUBSET, groupby, Obs.SAMPLE], where="adata.obs")
     by_cluster, above = signature_of_clusters(adata, groupby=groupby), _distance(adata)
+    names = levels(adata, groupby)
     just = (above < 0) & (above >= -NEAR)
     cells = pd.DataFrame({
         "sample_id": adata.obs[Obs.SAMPLE].astype(str).to_numpy(),
-        "cluster": [label(groupby, v) if pd.notna(v) else "" for v in adata.obs[groupby]],
+        "cluster": np.array([*(label(groupby, v) for v in names), ""], object)[codes(adata, groupby, names)],
         "subset": adata.obs[Obs.SUBSET].astype(object).where(adata.obs[Obs.SUBSET].notna(), "").astype(str).to_numpy(),
         "cd4_just_below": just[:, 0], "cd8_just_below": just[:, 1],
     })  # fmt: skip
@@ -105,7 +106,7 @@ def _distance(adata: AnnData) -> NDArray[np.float64]:
         raise PanelError(f"the panel has no {' and no '.join(missing)}", where="track.disagreement")
     ids = samples(adata)["sample_id"].tolist()
     limits = thresholds_of(adata, ["CD4", "CD8"], ids)
-    owner = pd.Index(ids).get_indexer(pd.Index(adata.obs[Obs.SAMPLE].astype(str)))
+    owner = owners(adata, ids)
     taken = adata[:, ["CD4", "CD8"]].X
     x = np.asarray(taken.toarray() if hasattr(taken, "toarray") else taken, float)
     return x - limits.T[owner]

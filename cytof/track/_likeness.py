@@ -11,6 +11,7 @@ import pandas as pd
 from cytof._check import at_least
 from cytof.errors import InputError
 from cytof.keys import Obs
+from cytof.order import canonical
 from cytof.track._cells import codes, columns_of, default_markers, label, levels, samples, values
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def non_redundancy(adata: AnnData, *, markers: Sequence[str] | None = None, n_co
     sample, columns, parts = codes(adata, Obs.SAMPLE, found), columns_of(adata, names), []
     for s, name in enumerate(found):
         x = np.nan_to_num(values(adata, np.flatnonzero(sample == s), columns).astype(np.float64))
-        x = x[:, np.lexsort(x)]  # sums do not depend on the order of the cells
+        x = x[:, canonical(x.T)]  # sums do not depend on the order of the cells
         score = np.full(len(names), np.nan)
         if x.shape[1] > 1:
             level, axes = np.linalg.eigh(np.atleast_2d(np.cov(x)))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cytof._check import has_columns
 from cytof.keys import Obs
-from cytof.track._cells import codes, columns_of, levels, samples
+from cytof.track._cells import codes, columns_of, levels, owners, samples
 from cytof.track._interval import clopper_pearson
 from cytof.track._state import thresholds_of
 
@@ -64,7 +64,7 @@ def safety(adata: AnnData, *, subset: str = "DN", groupby: str = Obs.FLOWSOM, ma
     visits = samples(adata)
     names = levels(adata, groupby)
     cluster = codes(adata, groupby, names)
-    owner = pd.Index(visits["sample_id"]).get_indexer(pd.Index(adata.obs[Obs.SAMPLE].astype(str)))
+    owner = owners(adata, visits["sample_id"])
     inside = (adata.obs[Obs.SUBSET].astype(str) == subset).to_numpy()
     place = columns_of(adata, [marker])[0] if marker in adata.var_names else None
     limit = thresholds_of(adata, [marker], visits["sample_id"].tolist())[0] if place is not None else None

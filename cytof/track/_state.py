@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cytof.keys import UNS, Obs, Tables, Var
-from cytof.track._cells import codes, columns_of, default_markers, label, levels, samples, values
+from cytof.track._cells import codes, columns_of, default_markers, label, levels, owners, samples, values
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -58,7 +58,7 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
     ids = visits["sample_id"].tolist()
     groups = levels(adata, by) if by else ["all"]
     group = codes(adata, by, groups) if by else np.zeros(adata.n_obs, np.int64)
-    owner = pd.Index(ids).get_indexer(pd.Index(adata.obs[Obs.SAMPLE].astype(str)))
+    owner = owners(adata, ids)
     limits = thresholds_of(adata, names, ids)
     parts = []
     for i, visit in visits.iterrows():

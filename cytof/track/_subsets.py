@@ -11,7 +11,7 @@ from cytof.errors import GateError
 from cytof.keys import Obs, Tables
 from cytof.track import _gates
 from cytof.track._abundance import abundance
-from cytof.track._cells import codes, label, levels, samples
+from cytof.track._cells import codes, label, levels, owners, samples
 from cytof.track._interval import clopper_pearson
 from cytof.track._spill import IMPURITY, against_expected, expected_false
 
@@ -125,7 +125,7 @@ def composition(
         owner = np.zeros(adata.n_obs, np.int64)
     else:
         visits = samples(adata)
-        owner = pd.Index(visits["sample_id"]).get_indexer(pd.Index(adata.obs[Obs.SAMPLE].astype(str)))
+        owner = owners(adata, visits["sample_id"])
     n = np.zeros((len(visits), len(groups), len(clusters)), np.int64)
     labelled = (cluster >= 0) & (group >= 0)
     np.add.at(n, (owner[labelled], group[labelled], cluster[labelled]), 1)

@@ -371,3 +371,36 @@ def test_tree_draws_every_edge_and_node_by_its_cells() -> None:
     assert to_hex(twos.get_facecolor()[0]) == plot.colors(["1", "2"])["2"]
     with pytest.raises(UsageError, match="column `parent` missing"):
         plot.tree(table.drop(columns="parent"))
+
+
+def test_bodies_are_those_of_seaborn(distributions) -> None:
+    """A stranger draws the same outlines, whole and split: ``seaborn.violinplot(cut=0, gridsize=80)``."""
+    import seaborn
+
+    rng = np.random.default_rng(3)
+    table = pd.concat(
+        [pd.DataFrame({"group": g, "marker": "Ki67", "n": 500, "value": np.sort(rng.gamma(2, k, 500))})
+         for g, k in (("CAR T", 0.7), ("Host T", 1.1))]
+    )  # fmt: skip
+    look = {"cut": 0, "density_norm": "width", "width": 0.86, "gridsize": 80, "inner": None, "legend": False}
+    there = seaborn.violinplot(table, x="group", y="value", hue="group", ax=Figure().subplots(), **look)
+    halves = seaborn.violinplot(table, x="marker", y="value", hue="group", split=True, gap=0.06,
+                                ax=Figure().subplots(), **look)  # fmt: skip
+    for ours, theirs in ((plot.violins(table), there), (plot.split_violins(table), halves)):
+        for one, two in zip(ours.collections, theirs.collections, strict=True):
+            np.testing.assert_allclose(_outline(one), _outline(two), atol=2e-3)
+
+
+def _outline(body) -> np.ndarray:
+    """Return the left and right edge of a body at each height."""
+    points = pd.DataFrame(body.get_paths()[0].vertices, columns=["x", "y"]).round({"y": 9})
+    return points.groupby("y")["x"].agg(["min", "max"]).to_numpy()
+
+
+def test_few_cells_are_dots_on_their_side_of_a_split_violin() -> None:
+    table = pd.DataFrame({"group": ["CAR T"] * 3 + ["Host T"] * 20, "marker": "Ki67", "n": [3] * 3 + [20] * 20,
+                          "value": [1.0, 2, 3, *np.linspace(0, 4, 20)]})  # fmt: skip
+    ax = plot.split_violins(table)
+    assert len(ax.collections) == 1
+    dots = next(line for line in ax.lines if line.get_marker() == "o")
+    assert (dots.get_xdata().max() < 0, dots.get_ydata().tolist()) == (True, [1, 2, 3])
