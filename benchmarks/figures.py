@@ -20,7 +20,6 @@ matplotlib.use("Agg")
 
 import anndata
 import numpy as np
-import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 _SPEC = importlib.util.spec_from_file_location("fake_study", ROOT / "tests" / "report" / "fake_study.py")
@@ -44,32 +43,7 @@ def timed(what: str, run) -> None:
 
 def million(n: int) -> anndata.AnnData:
     """Return four visits of n cells, half CAR T and half host T; a map of the first 6,000 CAR T cells."""
-    cells = fake.fake_study(n_car=(n // 2,) * 4, n_host=n // 2)
-    return cells
-
-
-def many(n: int) -> anndata.AnnData:
-    """Return n samples of n / 5 patients at five visits."""
-    parts = []
-    for i in range(n):
-        part = fake.fake_study(n_car=(60, 0, 0, 0), n_host=120, seed=i)[:180].copy()
-        part.obs["sample_id"] = f"P{i // 5 + 1:02d}_v{i % 5 + 1}"
-        part.obs["patient_id"] = f"P{i // 5 + 1:02d}"
-        part.obs["timepoint"] = f"visit {i % 5 + 1}"
-        part.obs["day"] = [30.0, 90.0, 180.0, 365.0, 730.0][i % 5]
-        part.obs_names = [f"{i}-{k}" for k in range(part.n_obs)]
-        parts.append(part)
-    cells = anndata.concat(parts)
-    cells.var = parts[0].var
-    for name in ("subset", "flowsom", "phenograph", "gate", "timepoint", "sample_id", "patient_id"):
-        cells.obs[name] = pd.Categorical(cells.obs[name])
-    home, one = {}, parts[0].uns["cytof"]
-    samples = list(cells.obs["sample_id"].cat.categories)
-    for name in ("counts", "thresholds"):
-        each = one[name][one[name]["sample_id"].astype(str) == "2mo"]
-        home[name] = pd.concat([each.assign(sample_id=s) for s in samples], ignore_index=True)
-    cells.uns["cytof"] = {**one, **home, "warnings": one["warnings"].iloc[:0], "blanks": one["blanks"].iloc[:0]}
-    return cells
+    return fake.fake_study(n_car=(n // 2,) * 4, n_host=n // 2)
 
 
 def main() -> None:
@@ -88,7 +62,7 @@ def main() -> None:
         print(f"map as PDF: {(out / 'million' / 'figure4b.pdf').stat().st_size / 1e6:.2f} MB")
         del cells
     if asked.samples:
-        cells = many(asked.samples)
+        cells = fake.many_samples(asked.samples)
         waterfall = fake.fake_waterfall(cells)
         timed(f"report of {asked.samples} samples",
               lambda: report.write(cells, out / "many", study_name="Many", waterfall=waterfall))  # fmt: skip

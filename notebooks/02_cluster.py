@@ -70,7 +70,7 @@ ax = cy.plot.heatmap(profile, trees=trees)
 
 # %%
 nodes, edges = cy.track.stars(car, markers=["CD4", "CD8", "CD45RA", "CCR7", "CD27", "CD57"])
-ax = cy.plot.stars(nodes, edges)
+ax = cy.plot.tree(nodes, edges)
 
 # %% [markdown]
 # ## PhenoGraph and a map

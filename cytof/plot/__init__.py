@@ -18,7 +18,6 @@ from cytof.plot._patients import flow, states, swimmer
 from cytof.plot._persistence import persistence
 from cytof.plot._ridges import ridges
 from cytof.plot._samples import delta_area, frequencies, mds, nrs
-from cytof.plot._stars import stars
 from cytof.plot._style import DOUBLE, SINGLE, TEXT, brief, colors, in_order, millimetres, style
 from cytof.plot._tree import tree
 from cytof.plot._violins import split_violins, violins
@@ -56,7 +55,6 @@ __all__ = [
     "persistence",
     "ridges",
     "split_violins",
-    "stars",
     "states",
     "stream",
     "style",

@@ -23,7 +23,8 @@ _POINTS = 24  # points of a curve between two visits
 
 def stream(
     table: pd.DataFrame, *, x: str = "timepoint", fill: str = "population", kind: str = "subsets",
-    palette: Mapping[str, str] | None = None, order: Sequence[str] | None = None, ax: Axes | None = None,
+    palette: Mapping[str, str] | None = None, order: Sequence[str] | None = None, total: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Draw how a whole changes over the visits as a stream: widths are the shares, eased from visit to visit.
 
@@ -32,7 +33,7 @@ def stream(
     table
         Columns ``x fill fraction``, as for :func:`composition`. Between visits nothing was measured: dotted lines stand
         where something was.
-    x, fill, kind, palette, order
+    x, fill, kind, palette, order, total
         As for :func:`composition`.
     ax
         Axes to draw in; a new figure of 89 mm when None.
@@ -56,7 +57,7 @@ def stream(
     """
     import numpy as np
 
-    visits, parts, grid, _ = _grid(table, x, fill, order, "plot.stream")
+    visits, parts, grid, names = _grid(table, x, fill, order, "plot.stream", total)
     palette = palette or colors(parts, kind)
     with style():
         ax = _axes(ax)
@@ -67,7 +68,7 @@ def stream(
         for place in range(len(visits)):
             ax.axvline(place, color="white", linewidth=0.6, linestyle=":")
         _plain(ax)
-        _group_ticks(ax, [brief(v) for v in visits])
+        _group_ticks(ax, _with_n(names, x, visits, total))
         ax.set_xlim(0, max(len(visits) - 1, 1e-9))
         ax.set_ylim(0, 100)
         ax.set_ylabel("% of cells", fontsize=TEXT + 1)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["composition"]
 
+_NUMBERED = 40  # bars that are wide enough for a number
+
 
 def composition(
     table: pd.DataFrame, *, x: str = "timepoint", fill: str = "population", kind: str = "subsets",
@@ -46,7 +48,8 @@ def composition(
 
     Returns
     -------
-    Axes; a container a part (``ax.containers``), heights in percent. Parts of at least 7 % carry their number.
+    Axes; a container a part (``ax.containers``), heights in percent. Parts of at least 7 % carry their number
+    where there are at most 40 bars.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def composition(
             height = grid[part].to_numpy(float)
             drawn = ax.bar(range(len(bars)), height, 0.76, bottom, color=palette[part], label=part, linewidth=0)
             for bar, value in zip(drawn, height, strict=True):
-                if value >= 7.0:
+                if value >= 7.0 and len(bars) <= _NUMBERED:
                     middle = bar.get_y() + value / 2
                     ax.text(bar.get_x() + 0.38, middle, f"{value:.0f}", ha="center", va="center", fontsize=TEXT,
                             color=_ink(palette[part]))  # fmt: skip

@@ -238,11 +238,12 @@ def thresholds(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax = _axes(ax, height=14.0 + 5.0 * len(gates))
         for row, gate in enumerate(gates):
             here = table[table["gate"].astype(str) == gate].reset_index(drop=True)
+            few = len(here) <= 16
             for i, line in here.iterrows():
                 y = row - 0.36 + 0.72 * (i + 0.5) / len(here)
-                ax.plot([line["low"], line["high"]], [y, y], color="#8c8c8c", linewidth=0.7)
+                ax.plot([line["low"], line["high"]], [y, y], color="#8c8c8c", linewidth=0.7 if few else 0.25)
                 flagged = bool(str(line["flag"] or "").strip()) and line["flag"] == line["flag"]
-                ax.plot(line["value"], y, "o", markersize=3.2, color=_LINE if flagged else _IN,
+                ax.plot(line["value"], y, "o", markersize=3.2 if few else 1.6, color=_LINE if flagged else _IN,
                         markerfacecolor="white" if flagged else _IN)  # fmt: skip
         _plain(ax)
         ax.set_yticks(range(len(gates)), [brief(g.rsplit("/", 1)[-1]) for g in gates], fontsize=TEXT)

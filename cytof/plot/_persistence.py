@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cytof._check import has_columns
+from cytof.plot._composition import _short
 from cytof.plot._map import key
 from cytof.plot._style import TEXT, _axes, _plain, brief, colors, in_order, style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 __all__ = ["persistence"]
+
+_NAMED = 32  # lines that a legend still names
+_LETTER = 1.2  # mm of a letter of 6 points
 
 
 def persistence(abundance: pd.DataFrame, *, color: str = "patient_id", ax: Axes | None = None) -> Axes:
@@ -31,8 +39,10 @@ def persistence(abundance: pd.DataFrame, *, color: str = "patient_id", ax: Axes 
 
     Returns
     -------
-    Axes with a log axis in percent. A share of 0 stands on the floor of the axis as an open triangle. Visits without a
-    day stand at their place in the table, 0, 1, 2, ...
+    Axes with a log axis in percent; a legend names up to 32 lines, and of one line the cells counted (column ``n``)
+    stand under the visits. A share of 0 stands on the floor of the axis as an open triangle. Visits without a
+    day stand at their place in the table, 0, 1, 2, ...; where a visit has other days in other patients, the axis tells
+    the day.
 
     Raises
     ------
@@ -62,10 +72,10 @@ def persistence(abundance: pd.DataFrame, *, color: str = "patient_id", ax: Axes 
             here = abundance[abundance[color].astype(str) == name]
             x = here["day"].astype(float) if by_day else here["day"].reset_index(drop=True).index.to_series()
             _line(ax, here, x.to_numpy(float), floor, palette[name])
-        _x_axis(ax, abundance, by_day)
+        _x_axis(ax, abundance, by_day, len(lines))
         _y_axis(ax, abundance, floor)
-        if len(lines) > 1:
-            key(ax, palette, loc="upper right")
+        if 1 < len(lines) <= _NAMED:
+            key(ax, palette, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
@@ -78,8 +88,6 @@ def _floor(table: pd.DataFrame) -> float:
 
 
 def _line(ax: Axes, table: pd.DataFrame, x: Any, floor: float, color: str) -> None:
-    import numpy as np
-
     share = table["fraction"].to_numpy(float) * 100
     low, high = (np.maximum(table[c].to_numpy(float) * 100, floor) for c in ("ci_low", "ci_high"))
     place = np.where(share > 0, share, floor)
@@ -101,15 +109,35 @@ def _line(ax: Axes, table: pd.DataFrame, x: Any, floor: float, color: str) -> No
     ax.plot(np.asarray(x)[none], place[none], "v", color=color, markerfacecolor="white", markersize=4)
 
 
-def _x_axis(ax: Axes, table: pd.DataFrame, by_day: bool) -> None:
+def _x_axis(ax: Axes, table: pd.DataFrame, by_day: bool, lines: int) -> None:
+    """Name the visits at their days where that is one day each; n under each where there is one line."""
     visits = table.drop_duplicates("timepoint")
-    x = visits["day"].to_numpy(float) if by_day else range(len(visits))
-    if len(visits) <= 8 and visits["timepoint"].astype(str).ne("").all():
-        ax.set_xticks(x, [brief(t, 12) for t in visits["timepoint"]])
-        ax.set_xlabel("visit (at its day)" if by_day else "visit", fontsize=TEXT + 1)
-    else:
-        ax.set_xlabel("day" if by_day else "visit", fontsize=TEXT + 1)
+    x = visits["day"].to_numpy(float) if by_day else np.arange(len(visits), dtype=float)
+    shared = not by_day or table.groupby("timepoint", observed=True)["day"].nunique().max() == 1
+    named = len(visits) <= 8 and shared and visits["timepoint"].astype(str).ne("").all()
+    if named:
+        n = [f"\nn={_short(int(v))}" for v in visits["n"]] if lines == 1 and "n" in visits else [""] * len(visits)
+        _place_words(ax, x, [brief(t, 12) + k for t, k in zip(visits["timepoint"], n, strict=True)])
+    said = ["visit" if named or not by_day else "day", *(["at its day"] if named and by_day else [])]
+    said += [f"{lines} lines"] if lines > _NAMED else []
+    ax.set_xlabel(", ".join(said), fontsize=TEXT + 1)
     ax.margins(x=0.08)
+
+
+def _place_words(ax: Axes, x: NDArray[np.float64], words: Sequence[str]) -> None:
+    """Write words under places on the axis; words that would touch are turned, turned words that touch are left out."""
+    order = np.argsort(x, kind="stable")
+    wide = ax.get_figure(root=True).get_figwidth() * 25.4 * 0.8 / (1.16 * max(float(np.ptp(x)), 1e-9))  # mm a unit
+    long = [max(map(len, w.split("\n"))) * _LETTER for w in words]
+    gaps = np.diff(x[order]) * wide
+    turned = any(g < (long[i] + long[j]) / 2 + 1 for g, i, j in zip(gaps, order[:-1], order[1:], strict=True))
+    last = -np.inf
+    shown = list(words)
+    for i in order:
+        needs = 3.0 * (1 + words[i].count("\n")) if turned else 0.0
+        shown[i] = words[i] if (x[i] - last) * wide >= needs else ""
+        last = x[i] if shown[i] else last
+    ax.set_xticks(x, shown, rotation=90 if turned else 0)
 
 
 def _y_axis(ax: Axes, table: pd.DataFrame, floor: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cytof._check import has_columns
 from cytof.errors import UsageError
-from cytof.plot._composition import _as_given
+from cytof.plot._composition import _as_given, _with_n
 from cytof.plot._map import key
 from cytof.plot._style import DOUBLE, TEXT, _axes, _plain, brief, colors, in_order, style
 
@@ -168,7 +168,7 @@ def delta_area(table: pd.DataFrame, *, chosen: int | None = None, ax: Axes | Non
 
 def frequencies(
     table: pd.DataFrame, *, x: str = "sample_id", fill: str = "cluster", order: Sequence[str] | None = None,
-    ax: Axes | None = None,
+    total: str | None = None, ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Draw the share of each cluster in each sample as a heatmap; shares are written where there is room.
 
@@ -178,6 +178,8 @@ def frequencies(
         Columns ``x fill fraction`` (:func:`cytof.track.composition` within the sample).
     x, fill, order
         Column with the samples, column with the clusters, order of the samples.
+    total
+        Column with the number of cells of a sample, shown as ``n`` beneath it.
     ax
         Axes to draw in; a new figure of 183 mm when None.
 
@@ -199,7 +201,7 @@ def frequencies(
     """
     from matplotlib.colors import PowerNorm
 
-    has_columns(table.columns, [x, fill, "fraction"], where="plot.frequencies")
+    has_columns(table.columns, [x, fill, "fraction", *([total] if total else [])], where="plot.frequencies")
     if table.duplicated([x, fill]).any():
         raise UsageError(f"`{fill}` stands twice in one `{x}`", where="plot.frequencies", hint="draw one patient")
     names = table.assign(**{x: table[x].astype(str), fill: table[fill].astype(str)})
@@ -217,8 +219,10 @@ def frequencies(
                     ax.text(c, r, f"{share:.1f}", ha="center", va="center", fontsize=TEXT, color=ink)
         _plain(ax, ticks=False)
         ax.spines[:].set_visible(False)
+        words = _with_n(names, x, columns, total)
         upright = len(columns) > 8 or max(map(len, columns), default=0) * len(columns) > 90
-        ax.set_xticks(range(len(columns)), [brief(c) for c in columns], fontsize=TEXT, rotation=90 * upright)
+        words = [w.replace("\n", ", ") if upright else w for w in words]
+        ax.set_xticks(range(len(columns)), words, fontsize=TEXT, rotation=90 * upright)
         ax.set_yticks(range(len(rows)), [brief(r, 24) for r in rows], fontsize=TEXT)
         ax.set_ylabel("cluster", fontsize=TEXT + 1)
         bar = ax.figure.colorbar(image, ax=ax, pad=0.02, aspect=25, shrink=0.8)

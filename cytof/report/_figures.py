@@ -225,7 +225,8 @@ def _others(
         tables["thresholds"] = thresholds
     plans: list[tuple[str, str, str, tuple[float, float], Callable[[FigureBase], object]]] = [
         ("persistence", "persistence", f"Share of {made.scope.name} over time",
-         (plot.SINGLE, 62.0 + 34.0 * len(_panels.other_assays(made))),
+         (plot.SINGLE if len(made.scope.patients) <= 8 else plot.DOUBLE,
+          62.0 + 34.0 * len(_panels.other_assays(made))),
          lambda f: _panels.persistence(f, made, settings)),
         ("waterfall", "waterfall", "Events left after each cleaning step",
          (plot.DOUBLE, _tall(tables, "waterfall", "step")),
@@ -310,6 +311,8 @@ def _tall(tables: dict[str, pd.DataFrame], name: str, rows: str) -> float:
         return 10.0
     table = tables[name]
     samples = table["sample_id"].nunique() if "sample_id" in table else 1
+    if name == "waterfall" and samples > _panels.MANY:
+        return min(20.0 + 2.9 * samples, 240.0)
     return 14.0 + table[rows].nunique() * min(2.5 + 1.8 * samples, 16.0)
 
 

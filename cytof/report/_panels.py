@@ -22,6 +22,7 @@ __all__ = [
     "columns",
     "heatmap",
     "host",
+    "low_label",
     "make_up",
     "maps_height",
     "marker_maps",
@@ -36,6 +37,7 @@ __all__ = [
 
 MANY = 12
 """Samples or visits that still stand side by side in a column of three panels."""
+_LOW = 11  # letters beside a panel of 21 mm
 
 
 def heatmap(figure: FigureBase, made: StudyTables, settings: Settings) -> list[Axes]:
@@ -147,12 +149,18 @@ def _stacked(
     for place, (ax, (marker, subset)) in enumerate(zip(grid, pairs, strict=True)):
         plot.violins(made.tables["violins"], tests, marker=marker, subset=subset, order=made.scope.visits, ax=ax)
         _in_grid(ax, first_column=True, last_row=place == len(pairs) - 1)
-        ax.set_ylabel(f"{plot.brief(marker)}\n{subset}", fontsize=plot.TEXT + 1)
+        ax.set_ylabel(f"{plot.brief(marker, _LOW)}\n{subset}", fontsize=plot.TEXT + 1)
     return list(grid)
+
+
+def low_label(ax: Axes) -> None:
+    """Cut the marker's name beside a low panel of a grid to what it has room for."""
+    ax.set_ylabel(plot.brief(ax.get_ylabel(), _LOW))
 
 
 def _in_grid(ax: Axes, *, first_column: bool, last_row: bool) -> None:
     ax.tick_params(labelbottom=last_row, labelleft=first_column)
+    low_label(ax)
     if not first_column:
         ax.set_ylabel("")
     if not last_row:

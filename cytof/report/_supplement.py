@@ -105,6 +105,7 @@ def _all_violins(figure: FigureBase, made: StudyTables, settings: Settings) -> l
     grid = figure.subplots(-(-len(markers) // across), across, squeeze=False).ravel()
     for place, (ax, marker) in enumerate(zip(grid, markers, strict=False)):
         plot.violins(table, tests, marker=marker, order=made.scope.visits, ax=ax)
+        _panels.low_label(ax)
         if place < len(markers) - across:
             ax.tick_params(labelbottom=False, length=0, axis="x")
     for ax in grid[len(markers) :]:
@@ -168,7 +169,7 @@ def _flow(figure: FigureBase, made: StudyTables, settings: Settings) -> Axes:
     draw = plot.alluvial if len(made.scope.samples) <= 12 else plot.stream
     return draw(
         _flow_table(made), x="sample", fill="cluster", kind="clusters", order=list(made.scope.samples),
-        palette=_panels.cluster_colors(made), ax=figure.subplots(),
+        total="n_subset", palette=_panels.cluster_colors(made), ax=figure.subplots(),
     )  # fmt: skip
 
 
@@ -195,7 +196,8 @@ PLANS: tuple[Plan, ...] = (
                          f"same cluster and follow no cell. {who_words(m, int(m.tables['clusters']['n'].sum()))}."),
     Plan("cluster_frequencies", "Share of each cluster in each sample", {"": "clusters"},
          lambda m: 24.0 + 5.0 * m.tables["clusters"]["cluster"].nunique(),
-         lambda f, m, s: plot.frequencies(_flow_table(m), x="sample", order=list(m.scope.samples), ax=f.subplots()),
+         lambda f, m, s: plot.frequencies(_flow_table(m), x="sample", order=list(m.scope.samples), total="n_subset",
+                                          ax=f.subplots()),
          lambda a, m, s: f"Percent of the {m.scope.name} of each sample in each {method_words(a, s)} cluster; colour "
                          f"on a square-root scale. {who_words(m, int(m.tables['clusters']['n'].sum()))}."),
     Plan("samples_mds", "Likeness of the samples", {"": "mds"}, lambda m: 70.0,
@@ -213,7 +215,7 @@ PLANS: tuple[Plan, ...] = (
          lambda a, m, s: f"Relative gain of the area under the cumulative distribution of the consensus with each "
                          f"further metacluster ({method_words(a, s)}); marked: the number taken.", width=plot.SINGLE),
     Plan("som_tree", "FlowSOM tree of {name}", {"": "som_nodes", "_edges": "som_edges"}, lambda m: 118.0,
-         lambda f, m, s: plot.stars(m.tables["som_nodes"], m.tables["som_edges"],
+         lambda f, m, s: plot.tree(m.tables["som_nodes"], m.tables["som_edges"],
                                     palette=_panels.cluster_colors(m), ax=f.subplots()),
          lambda a, m, s: f"Minimum spanning tree of the nodes of the self-organising map ({method_words(a, s)}); area "
                          f"of a node by its cells, ground by metacluster, arms: level of each marker in the node from "

@@ -209,7 +209,7 @@ def stars(
 
     Examples
     --------
-    ``nodes, edges = stars(adata); cytof.plot.stars(nodes, edges)``
+    ``nodes, edges = stars(adata); cytof.plot.tree(nodes, edges)``
 
     Source: Van Gassen et al. 2015, Cytometry A 87:636 (star charts); Kamada, Kawai 1989, Inf Process Lett 31:7.
     """

@@ -76,7 +76,7 @@ FIGURES: dict[str, Callable[[Axes], Axes]] = {
     "split_violins": lambda ax: plot.split_violins(
         distributions(("CAR T", "Host T")), contrasts("CAR+ vs CAR-"), ax=ax
     ),
-    "stars": lambda ax: plot.stars(*nodes(), ax=ax),
+    "tree": lambda ax: plot.tree(*nodes(), ax=ax),
     "stream": lambda ax: plot.stream(shares(), fill="cluster", kind="clusters", ax=ax),
     "violins": lambda ax: plot.violins(distributions(), contrasts("5yr vs 2mo"), marker="GZMB", ax=ax),
 }

@@ -351,26 +351,42 @@ def test_names_are_text_and_no_formulas() -> None:
     assert not ax.get_xticklabels()[0].get_parse_math()
 
 
-def test_tree_draws_every_edge_and_node_by_its_cells() -> None:
-    table = pd.DataFrame(
-        {
-            "node": [0, 1, 2],
-            "parent": [-1, 0, 1],
-            "x": [0.0, 1.0, 2.0],
-            "y": [0.0, 0.5, 0.0],
-            "n": [50, 25, 0],
-            "cluster": ["2", "1", "1"],
-        }
-    )
-    ax = plot.tree(table)
-    edges, ones, twos = ax.collections
+@pytest.fixture
+def nodes() -> pd.DataFrame:
+    return pd.DataFrame({"node": [0, 1, 2], "parent": [-1, 0, 1], "x": [0.0, 1.0, 2.0], "y": [0.0, 0.5, 0.0],
+                         "n": [50, 25, 0], "cluster": ["2", "1", "1"]})  # fmt: skip
+
+
+def test_tree_draws_every_edge_and_node_by_its_cells(nodes) -> None:
+    ax = plot.tree(nodes)
+    edges, ground = ax.collections
     assert [s.tolist() for s in edges.get_segments()] == [[[1, 0.5], [0, 0]], [[2, 0], [1, 0.5]]]
-    assert ones.get_offsets().tolist() == [[1, 0.5], [2, 0]]
-    assert ones.get_sizes()[0] == pytest.approx(twos.get_sizes()[0] / 2)
-    assert 0 < ones.get_sizes()[1] < 5
-    assert to_hex(twos.get_facecolor()[0]) == plot.colors(["1", "2"])["2"]
-    with pytest.raises(UsageError, match="column `parent` missing"):
-        plot.tree(table.drop(columns="parent"))
+    assert ground.get_offsets().tolist() == [[0, 0], [1, 0.5]], "a node without cells is a joint of edges"
+    wide = ground.get_widths()
+    assert wide[1] ** 2 / wide[0] ** 2 == pytest.approx(0.5), "areas are in proportion to cells"
+    palette = plot.colors(["1", "2"])
+    assert [to_hex(c) for c in ground.get_facecolor()] == [palette["2"], palette["1"]]
+    assert ax.get_legend().get_title().get_text() == "metacluster\n(n = 75 cells)"
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["1", "2"]
+    with pytest.raises(UsageError, match="column `parent` missing.*or give `edges`"):
+        plot.tree(nodes.drop(columns="parent"))
+
+
+def test_stars_have_an_arm_a_marker_as_long_as_its_level(nodes) -> None:
+    table = nodes.loc[np.repeat([0, 1, 2], 2)].assign(marker=["CD4", "CD8"] * 3, value=[1.0, 0.5, 0.25, 0, 1, 1])
+    edges = pd.DataFrame({"x0": [0.0, 1], "y0": [0.0, 0.5], "x1": [1.0, 2], "y1": [0.5, 0]})
+    ax = plot.tree(table, edges)
+    drawn, ground, first, second = ax.collections
+    assert [s.tolist() for s in drawn.get_segments()] == [[[0, 0], [1, 0.5]], [[1, 0.5], [2, 0]]]
+    radius = ground.get_widths()[0] / 2
+    reach = [c.get_paths()[0].get_extents().width / 2 for c in (first, second)]  # half a disc
+    assert reach == pytest.approx([radius, radius / 2]), "arms of the first node: 1 and 0.5 of its ground"
+    assert len(first.get_paths()) == 2, "no star on the node without cells"
+    upper, lower = (c.get_paths()[0].get_extents() for c in (first, second))
+    assert (upper.y0, lower.y1) == pytest.approx((0, 0), abs=1e-9), "arms go round from the right"
+    assert to_hex(first.get_facecolor()[0]) != to_hex(second.get_facecolor()[0])
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["CD4", "CD8"]
+    assert ground.get_facecolor()[0][3] == pytest.approx(0.25, abs=0.01), "the ground lets the star be seen"
 
 
 def test_bodies_are_those_of_seaborn(distributions) -> None:

@@ -9,12 +9,18 @@ import pytest
 
 matplotlib.use("Agg")
 
-_SPEC = importlib.util.spec_from_file_location("fake_study", Path(__file__).with_name("fake_study.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_FAKE = importlib.util.module_from_spec(_SPEC)
-sys.modules["fake_study"] = _FAKE
-_SPEC.loader.exec_module(_FAKE)
+
+def _beside(name: str):
+    """Load a module that lies beside this file, under its own name."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_FAKE, _TEXTS = _beside("fake_study"), _beside("texts")
 
 SMALL = {"n_car": (220, 180, 140, 100), "n_host": 250}
 STORY = {
@@ -65,6 +71,29 @@ def unprinted(monkeypatch):
         return [path]
 
     monkeypatch.setattr(_figures, "save", save)
+
+
+@pytest.fixture(scope="session")
+def draw_all(tmp_path_factory):
+    """Draw the whole set of a study and return name -> figure, laid out as it would be printed."""
+    from cytof import plot, report
+    from cytof.report import _figures
+
+    def draw(study):
+        found = {}
+
+        def save(figure, stem, **_):
+            with plot.style():
+                figure.draw_without_rendering()
+            found[stem.name] = figure
+            return [stem.with_name(f"{stem.name}.pdf")]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_figures, "save", save)
+            report.figures(study, tmp_path_factory.mktemp("set"), waterfall=_FAKE.fake_waterfall(study))
+        return found
+
+    return draw
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,8 @@ STATE = {
     "T-bet",
     "CD39",
 }
+TAGGED = {"Ki67"}
+"""Markers that bear the tag in their name; the others are those the figures ask for."""
 GATED = {"CD45", "CD3", "CD7"}
 KEPT = "cells/singlets/live/CD45+/CD3+"
 CAR_PATH = f"{KEPT}/CAR+"
@@ -79,7 +81,7 @@ def fake_study(
     """Return cells of four visits; ``tag`` is put into every name (to test escaping), ``car=False``: no CAR gate."""
     rng = np.random.default_rng(seed)
     obs, X, labels = [], [], []
-    markers = [m + (tag if m == "Ki67" else "") for m in MARKERS]
+    markers = [m + (tag if m in TAGGED else "") for m in MARKERS]
     levels = rng.gamma(1.2, 1.0, (9, len(markers))).clip(0, 5)
     host = rng.gamma(1.2, 0.8, (4, len(markers))).clip(0, 5)
     for v, visit in enumerate(VISITS):
@@ -242,6 +244,45 @@ def _tables(adata: anndata.AnnData, car: bool, tag: str) -> dict:
         ),
         "features": ["CD4", "CD8", "CD45RA", "CCR7"],
     }
+
+
+def many_samples(n: int) -> anndata.AnnData:
+    """Return n samples of n / 5 patients at five visits."""
+    parts = []
+    for i in range(n):
+        part = fake_study(n_car=(60 + i % 7, 0, 0, 0), n_host=120, seed=i)[: 180 + i % 7].copy()
+        part.obs["sample_id"] = f"P{i // 5 + 1:02d}_v{i % 5 + 1}"
+        part.obs["patient_id"] = f"P{i // 5 + 1:02d}"
+        part.obs["timepoint"] = f"visit {i % 5 + 1}"
+        part.obs["day"] = [30.0, 90.0, 180.0, 365.0, 730.0][i % 5]
+        part.obs_names = [f"{i}-{k}" for k in range(part.n_obs)]
+        parts.append(part)
+    cells = anndata.concat(parts)
+    cells.var = parts[0].var
+    for name in ("subset", "flowsom", "phenograph", "gate", "timepoint", "sample_id", "patient_id"):
+        cells.obs[name] = pd.Categorical(cells.obs[name])
+    home, one = {}, parts[0].uns["cytof"]
+    samples = list(cells.obs["sample_id"].cat.categories)
+    for name in ("counts", "thresholds"):
+        each = one[name][one[name]["sample_id"].astype(str) == "2mo"]
+        home[name] = pd.concat([each.assign(sample_id=s) for s in samples], ignore_index=True)
+    counts, rng = home["counts"], np.random.default_rng(0)
+    whole = counts["gate"].isin(
+        ["root", "cells", "cells/singlets", "cells/singlets/live", "/".join(CAR_PATH.split("/")[:4])]
+    )
+    counts.loc[whole, "n"] = (counts["n"] * 10 ** rng.uniform(0, 2, len(counts))).astype(int)[whole]
+    home["thresholds"]["value"] += rng.normal(0, 0.1, len(home["thresholds"]))
+    cells.uns["cytof"] = {**one, **home, "warnings": one["warnings"].iloc[:0], "blanks": one["blanks"].iloc[:0]}
+    return cells
+
+
+def one_sample(cells: anndata.AnnData) -> anndata.AnnData:
+    """Return the first visit alone."""
+    first = cells[(cells.obs["sample_id"] == "2mo").to_numpy()].copy()
+    home = first.uns["cytof"]
+    for name in ("counts", "thresholds", "blanks"):
+        home[name] = home[name][home[name]["sample_id"].astype(str) == "2mo"].reset_index(drop=True)
+    return first
 
 
 def fake_waterfall(adata: anndata.AnnData) -> pd.DataFrame:

@@ -7,16 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image
+from texts import faults, shown
 
 from cytof import plot, report
 from cytof.report import _figures, _panels
@@ -74,37 +72,27 @@ def test_pdf_has_embedded_truetype_fonts_no_date_and_no_point_a_cell(written) ->
     assert data.count(b"/Subtype /Image") >= 4, "cells are pictures, one a panel"
 
 
-@pytest.mark.parametrize("letter", LETTERS)
-def test_no_text_is_cut_or_overlaps(letter, made) -> None:
-    figure = drawn_panel(letter, made)
-    width, height = figure.canvas.get_width_height()
-    texts = [(t.get_text(), t.get_window_extent()) for t in shown(figure)]
-    assert len(texts) > 10
-    for name, box in texts:
-        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
-        assert inside, f"{letter}: {name!r} is cut: {box}, figure {width} x {height}"
-    for (one, a), (two, b) in combinations(texts, 2):
-        across = min(a.x1, b.x1) - max(a.x0, b.x0)
-        along = min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert across < 1 or along < 1, f"{letter}: {one!r} and {two!r} overlap"
+SET = (
+    *(f"figure4{x}" for x in "abcde"), "supplement4", "supplement5", "supplement6", "map_density", "cluster_flow",
+    "cluster_frequencies", "samples_mds", "nrs", "som_tree", "delta_area", "persistence", "waterfall", "thresholds",
+)  # fmt: skip
+"""Every figure of the set of a study that went through all stages."""
 
 
-def _hidden(figure: Figure) -> set[int]:
-    """Return the texts that are made but not drawn: ticks outside the limits, axes that are switched off."""
-    hidden = set()
-    for ax in figure.findobj(Axes):
-        if not ax.get_visible():
-            hidden |= {id(t) for t in ax.findobj(Text)}
-        for axis, limits in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-            for tick in (*axis.majorTicks, *axis.minorTicks):
-                if not min(limits) - 1e-9 <= tick.get_loc() <= max(limits) + 1e-9:
-                    hidden |= {id(tick.label1), id(tick.label2)}
-    return hidden
-
-
-def shown(figure: Figure) -> list[Text]:
-    hidden = _hidden(figure)
-    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in hidden]
+@pytest.mark.parametrize("of", ["four visits", "50 samples", "long names", "one sample"])
+def test_no_text_of_the_set_is_cut_or_overlaps(of, study, fake, small, draw_all) -> None:
+    """Of the paper's set and of its versions for 50 samples, for names at the limit of a label, and for one sample."""
+    cells = {
+        "four visits": lambda: study,
+        "50 samples": lambda: fake.many_samples(50),
+        "long names": lambda: fake.fake_study(tag=" (Patient, Köln) <b> & co. 0001", **small),
+        "one sample": lambda: fake.one_sample(study),
+    }[of]()
+    drawn = draw_all(cells)
+    assert set(SET[:4]) | {"supplement4", "supplement5", "supplement6"} <= set(drawn)
+    for name, figure in drawn.items():
+        assert len(shown(figure)) >= 5, name
+        assert faults(figure) == [], f"{name} of {of}"
 
 
 @pytest.mark.parametrize("letter", LETTERS)
