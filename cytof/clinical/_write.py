@@ -9,6 +9,7 @@ from pathlib import Path
 from cytof._check import one_of
 from cytof.clinical._format import Sheet
 from cytof.errors import ResourceError
+from cytof.provenance import timeless
 
 __all__ = ["FORMATS", "write_tables"]
 
@@ -135,6 +136,7 @@ def _docx(sheets: Sequence[Sheet], path: Path) -> Path:
             document.add_paragraph(note)
     part = path.with_name(path.name + ".part")
     document.save(os.fspath(part))
+    timeless(part)
     part.replace(path)
     return path
 
@@ -163,6 +165,7 @@ def _xlsx(sheets: Sequence[Sheet], path: Path) -> Path:
         page.freeze_panes = "A3"
     part = path.with_name(path.name + ".part")
     book.save(os.fspath(part))
+    timeless(part)
     part.replace(path)
     return path
 

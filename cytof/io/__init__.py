@@ -6,6 +6,7 @@ from cytof.io._gate_tree import GateTree, ImportedGates
 from cytof.io._gatingml import write_gatingml
 from cytof.io._gatingml_in import read_gates
 from cytof.io._infusions import read_infusions
+from cytof.io._instrument import instrument
 from cytof.io._scan import FCSHeader, scan_fcs
 from cytof.io._sheet import read_sheet
 from cytof.io._store import read_h5ad, write_h5ad, write_table
@@ -17,6 +18,7 @@ __all__ = [
     "ImportedGates",
     "allowed_keywords",
     "deidentify",
+    "instrument",
     "left_over",
     "read_fcs",
     "read_gates",

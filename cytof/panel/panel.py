@@ -21,9 +21,11 @@ from cytof.panel.find import find
 from cytof.panel.matching import antibodies, match_table, spellings
 from cytof.scale import COFACTOR
 
-__all__ = ["Panel", "channel_table", "load"]
+__all__ = ["REAGENT", "Panel", "channel_table", "load"]
 
 _COLUMNS = ("channel", "antigen", "marker_class", "role", "cofactor", "synonyms", "source")
+REAGENT = ("clone", "supplier", "catalogue", "dilution")
+"""Columns a panel file may have besides: what MIFlowCyt asks of a reagent."""
 
 
 _CHANNELS = ("channel", "pnn", "pns", "metal", "mass", "antigen", "marker_class", "role", "cofactor")
@@ -38,7 +40,8 @@ class Panel:
     name
         Name of the panel.
     table
-        One row a channel, indexed by channel, columns ``antigen marker_class role cofactor synonyms source``.
+        One row a channel, indexed by channel, columns ``antigen marker_class role cofactor synonyms source``, and of
+        ``clone supplier catalogue dilution`` those that the file has.
     """
 
     name: str
@@ -152,7 +155,8 @@ def load(name: str | Path) -> Panel:
     table["role"] = table.role.replace("", "none")
     table["cofactor"] = pd.to_numeric(table.cofactor.replace("", str(COFACTOR)))
     table["channel"] = [_channel_name(c) for c in table.channel]
-    return Panel(path.name.removesuffix(".csv"), table.set_index("channel")[[*_COLUMNS[1:]]])
+    more = [c for c in REAGENT if c in table]
+    return Panel(path.name.removesuffix(".csv"), table.set_index("channel")[[*_COLUMNS[1:], *more]])
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import numpy as np
 
 from cytof import plot
 from cytof.errors import InputError
-from cytof.keys import OBSM, Obs, Var
+from cytof.keys import OBSM, Obs
 from cytof.pipeline._files import read_cells
-from cytof.provenance import atomic
+from cytof.provenance import atomic, timeless
 from cytof.study import Study
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def workbook(study: Study) -> Path:
     -------
     ``results/tables.xlsx``: first a sheet ``contents`` with name, rows and columns of each table. Numbers are numbers;
     text that looks like a formula is text. A table with more rows than a sheet holds is named in ``contents`` and left
-    as CSV.
+    as CSV. The same tables give the same bytes.
 
     Raises
     ------
@@ -62,6 +62,7 @@ def workbook(study: Study) -> Path:
     out = study.out / "tables.xlsx"
     with atomic(out) as part:
         book.save(part)
+        timeless(part)
     return out
 
 
@@ -119,6 +120,9 @@ def _plain(cells: AnnData) -> None:
 
     cells.uns = {}
     cells.obsp.clear()
+    cells.X = np.asarray(cells.X, np.float32) if isinstance(cells.X, np.ndarray) else cells.X.astype(np.float32)
+    if not cells.obs_names.is_unique:
+        cells.obs_names_make_unique()
     for name in list(cells.obs):
         column = cells.obs[name]
         if column.dtype.kind in "biuf" and column.dtype.kind != "b":
@@ -130,5 +134,7 @@ def _plain(cells: AnnData) -> None:
         if name in _KINDS:
             palette = plot.colors(order, _KINDS[name])
             cells.uns[f"{name}_colors"] = np.array([palette[level] for level in order], dtype=object)
-    cells.var = cells.var.drop(columns=[c for c in cells.var if cells.var[c].dtype == object and c != Var.CHANNEL])
+    for name in [c for c in cells.var if cells.var[c].dtype.kind not in "biuf"]:
+        column = cells.var[name].astype(object)
+        cells.var[name] = column.where(column.notna(), "").astype(str)  # of one kind: text
     cells.var["feature_name"] = cells.var_names.astype(str)

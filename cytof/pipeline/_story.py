@@ -9,7 +9,10 @@ from typing import Any
 
 from cytof import gate as gating
 from cytof import provenance
+from cytof.errors import CytofError
+from cytof.io import instrument, scan_fcs
 from cytof.keys import Obs
+from cytof.panel.panel import REAGENT, Panel
 from cytof.pipeline._files import read_sheet
 from cytof.study import Study
 
@@ -37,6 +40,7 @@ def cells_story(study: Study) -> dict[str, Any]:
         "settings": study.model_dump(mode="json", exclude=later),
         "sheet": _sha(sheet.drop(columns="path").to_csv(index=False)),
         "panel": _sha(markers.table.to_csv()) if markers is not None else "",
+        "reagents": _reagents(markers),
         "gates": _sha(template.text) if template is not None else "",
         "overrides": {"sha256": _file(study.path(OVERRIDES)), "reviews": reviews},
         "clean": {p.name: _file(p) for p in study.clean_inputs()},
@@ -56,8 +60,26 @@ def run_story(study: Study, warnings: list[dict[str, Any]], failed: Mapping[str,
 
 
 def _input(path: Path) -> dict[str, Any]:
-    there = path.is_file()
-    return {"file": path.name, "sha256": _file(path), "bytes": path.stat().st_size if there else 0}
+    """Return name, hash and size of a file, and what it says of itself: events, channels and the machine."""
+    if not path.is_file():
+        return {"file": path.name, "sha256": "", "bytes": 0}
+    found: dict[str, Any] = {"file": path.name, "sha256": _file(path), "bytes": path.stat().st_size}
+    try:
+        header = scan_fcs(path)
+    except CytofError:  # told where the sample is read, as its fault
+        return found
+    return found | {
+        "events": header.n_events, "channels": header.n_channels, "instrument": instrument(header.keywords)
+    }
+
+
+def _reagents(markers: Panel | None) -> dict[str, dict[str, str]]:
+    """Return antigen -> clone, supplier, catalogue number and dilution, those of them that the panel tells."""
+    if markers is None:
+        return {}
+    told = [c for c in REAGENT if c in markers.table]
+    rows = markers.table.set_index("antigen")[told].to_dict("index") if told else {}
+    return {str(a): {k: str(v) for k, v in row.items() if str(v).strip()} for a, row in rows.items()}
 
 
 def _file(path: Path) -> str:

@@ -30,7 +30,8 @@ def checklist(adata: AnnData, made: StudyTables, provenance: Mapping[str, Any] |
     made
         Tables of the figures.
     provenance
-        ``inputs`` (sample -> ``file sha256 instrument ...``) and ``versions``.
+        ``inputs`` (sample -> ``file sha256 events channels``, ``instrument`` of :func:`cytof.io.instrument`),
+        ``reagents`` (antigen -> ``clone supplier catalogue dilution``) and ``versions``.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def checklist(adata: AnnData, made: StudyTables, provenance: Mapping[str, Any] |
         f"After Lee JA et al. Cytometry A 2008;73:926-930. {GAP} marks what the files do not tell.", "",
         "### 1 Experiment", "", *_rows(_experiment(made)), "",
         "### 2 Samples and reagents", "", *_rows(_samples(adata, home)), "",
-        "#### Reagents", "", *_reagents(home.get("panel"), adata), "",
+        "#### Reagents", "", *_reagents(home.get("panel"), adata, dict(story.get("reagents", {}))), "",
         "### 3 Instrument", "", *_rows(_instrument(story)), "",
         "### 4 Data analysis", "", *_rows(_analysis(home, steps)), "",
         "#### Files", "", *_files(adata, story), "",
@@ -101,28 +102,43 @@ def _levels(adata: AnnData, column: str) -> str:
     return ", ".join(v for v in map(str, adata.obs[column].dropna().unique()) if v.strip())
 
 
-def _reagents(panel: pd.DataFrame | None, adata: AnnData) -> list[str]:
-    """Return a row a channel: antigen, metal and mass; the clone where the panel has such a column."""
+_NO_REAGENT = ("time", "event_length", "gaussian", "bead")
+
+
+def _reagents(panel: pd.DataFrame | None, adata: AnnData, told: Mapping[str, Any]) -> list[str]:
+    """Return a row a stain: antigen, metal and mass; clone, source and dilution where the panel has them."""
     table = panel if panel is not None and len(panel) else adata.var.reset_index(names="antigen")
     lines = ["| antigen | metal | clone | supplier, catalogue number | dilution |", "|---|---|---|---|---|"]
     for row in table.to_dict("records"):
         metal, mass = str(row.get(Var.METAL, "") or ""), row.get(Var.MASS)
         label = f"{mass:.0f}{metal}" if isinstance(mass, int | float) and mass == mass else metal
-        if row.get(Var.ROLE) in ("time", "event_length", "gaussian", "bead", "none"):
+        role, kind = row.get(Var.ROLE), row.get(Var.MARKER_CLASS, "none")
+        if role in _NO_REAGENT or (role == "none" and kind == "none"):
             continue
-        clone = str(row.get("clone", "") or "")
-        lines.append(
-            f"| {_safe(row.get('antigen', ''))} | {_safe(label) or GAP} | {_safe(clone) or GAP} | {GAP} | {GAP} |"
-        )
+        antigen = str(row.get("antigen", ""))
+        own = dict(told.get(antigen, {}))
+        source = ", ".join(own[k] for k in ("supplier", "catalogue") if k in own)
+        cells = (antigen, label, own.get("clone", ""), source, own.get("dilution", ""))
+        lines.append(f"| {' | '.join(_safe(c) or GAP for c in cells)} |")
     return lines
 
 
 def _instrument(story: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    named = {str(i.get("instrument", "")) for i in dict(story.get("inputs", {})).values()} - {""}
+    inputs = [dict(i) for i in dict(story.get("inputs", {})).values()]
+
+    def said(name: str) -> str:
+        return _safe(", ".join(sorted({str(i.get("instrument", {}).get(name, "")) for i in inputs} - {""})))
+
+    channels = sorted({int(i["channels"]) for i in inputs if "channels" in i})
+    normal = {"true": "yes", "false": "no"}.get(said("normalized"), said("normalized"))
     return [
-        ("3.1", "manufacturer", GAP),
-        ("3.2", "model", _safe(", ".join(sorted(named))) or f"{GAP} (keyword `$CYT` of the files, where it is set)"),
-        ("3.3", "configuration and settings", f"{GAP} (tuning, push length, flow rate, acquisition software)"),
+        ("3.1", "manufacturer", said("manufacturer") or GAP),
+        ("3.2", "model", said("model") or f"{GAP} (keyword `$CYT` of the files, where it is set)"),
+        ("3.2", "serial number", said("serial") or f"{GAP} (keyword `$CYTSN`)"),
+        ("3.3", "acquisition software", said("software") or GAP),
+        ("3.3", "channels acquired", ", ".join(map(str, channels)) or GAP),
+        ("3.3", "normalised as it was acquired", normal or GAP),
+        ("3.3", "settings", f"{GAP} (tuning, push length, flow rate)"),
     ]
 
 
@@ -145,12 +161,14 @@ def _has(table: pd.DataFrame | None) -> bool:
 
 def _files(adata: AnnData, story: Mapping[str, Any]) -> list[str]:
     kept = adata.obs[Obs.SAMPLE].astype(str).value_counts()
-    lines = ["| sample | file | SHA-256 | cells kept |", "|---|---|---|---|"]
+    lines = ["| sample | file | SHA-256 | events | cells kept |", "|---|---|---|---|---|"]
     inputs = dict(story.get("inputs", {}))
     for sample in inputs or kept.index:
         of = inputs.get(sample, {})
-        lines.append(f"| {_safe(sample)} | {_safe(of.get('file', '')) or GAP} | {of.get('sha256', '') or GAP} | "
-                     f"{int(kept.get(str(sample), 0)):,} |")  # fmt: skip
+        events = f"{int(of['events']):,}" if "events" in of else GAP
+        left = f"{int(kept.get(str(sample), 0)):,}"
+        cells = (_safe(sample), _safe(of.get("file", "")), of.get("sha256", ""), events, left)
+        lines.append(f"| {' | '.join(c or GAP for c in cells)} |")
     return lines
 
 
