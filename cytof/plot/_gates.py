@@ -196,9 +196,11 @@ def _say(ax: Axes, said: dict[str, Any]) -> None:
         share, n_parent = f"{fraction * 100:.{1 if fraction >= 0.01 else 2}f} %", float(said.get("n_parent", "nan"))
         told = f"{round(fraction * n_parent):,} ({share})" if n_parent == n_parent else share
         right = said.get("side", "above") != "below"  # on the gate's side
-        ax.text(0.98 if right else 0.02, 1.0, told, ha="right" if right else "left", va="top", transform=ax.transAxes,
-                fontsize=TEXT, path_effects=_halo())  # fmt: skip
-    ax.set_title(str(said.get("title", "")), fontsize=TEXT)
+        ax.text(1.0 if right else 0.0, 1.02, told, ha="right" if right else "left", va="bottom",
+                transform=ax.transAxes, fontsize=TEXT)  # fmt: skip
+        ax.set_title(str(said.get("title", "")), fontsize=TEXT, pad=TEXT + 4.5)
+    else:
+        ax.set_title(str(said.get("title", "")), fontsize=TEXT)
     ax.set_xlabel(str(said.get("x_name", "")), fontsize=TEXT)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cytof._check import has_columns
 from cytof.errors import UsageError
+from cytof.plot._composition import _short
 from cytof.plot._map import key
 from cytof.plot._style import DOUBLE, TEXT, _axes, _plain, brief, colors, in_order, style
 
@@ -124,7 +125,8 @@ def _bars(ax: Axes, table: pd.DataFrame, clusters: Sequence[str], palette: Mappi
     _plain(side)
     side.tick_params(axis="y", length=0, labelleft=False)
     side.spines["left"].set_visible(False)
-    side.set_xlabel("% of cells", fontsize=TEXT)
+    n = table.drop_duplicates("cluster")["n"].sum() if "n" in table else 0
+    side.set_xlabel(f"% of cells\n(n={_short(int(n))})" if n else "% of cells", fontsize=TEXT)
 
 
 def _name_rows(ax: Axes, table: pd.DataFrame, clusters: Sequence[str]) -> None:

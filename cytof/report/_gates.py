@@ -32,7 +32,7 @@ VIEWS = (
 )  # fmt: skip
 """Columns of :func:`gate_views`; a row a bin that holds events. From ``n_parent`` on, the first row counts."""
 
-_COLUMNS, _ROW = 5, 36.0  # panels in a row, mm of a row
+_COLUMNS, _ROW = 5, 38.0  # panels in a row, mm of a row
 
 
 def gate_views(gating: Gating, *, bins: int = 80, bins_2d: int = 48) -> pd.DataFrame:
@@ -303,9 +303,9 @@ def _filled(figure: FigureBase, panels: Sequence[tuple[pd.DataFrame, str]]) -> l
         "left": 0.035,
         "right": 0.995,
         "bottom": 8.0 / tall,
-        "top": 1.0 - 5.0 / tall,
+        "top": 1.0 - 7.5 / tall,
         "wspace": 0.24,
-        "hspace": 0.55,
+        "hspace": 0.66,
     }
     grid = figure.subplots(rows, _COLUMNS, squeeze=False, gridspec_kw=room).ravel()
     for ax, (view, title) in zip(grid, panels, strict=False):

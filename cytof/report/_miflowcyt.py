@@ -52,7 +52,7 @@ def checklist(adata: AnnData, made: StudyTables, provenance: Mapping[str, Any] |
         "### 2 Samples and reagents", "", *_rows(_samples(adata, home)), "",
         "#### Reagents", "", *_reagents(home.get("panel"), adata, dict(story.get("reagents", {}))), "",
         "### 3 Instrument", "", *_rows(_instrument(story)), "",
-        "### 4 Data analysis", "", *_rows(_analysis(home, steps)), "",
+        "### 4 Data analysis", "", *_rows(_analysis(adata, steps)), "",
         "#### Files", "", *_files(adata, story), "",
         "#### Gates", "", *_gates(home),
     ]  # fmt: skip
@@ -142,8 +142,9 @@ def _instrument(story: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _analysis(home: Mapping[str, Any], steps: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    factors = steps.get("arcsinh", {}).get("cofactor", [])
+def _analysis(adata: AnnData, steps: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    home, own = adata.uns.get(UNS, {}), adata.var.get(Var.COFACTOR, [])
+    factors = steps.get("arcsinh", {}).get("cofactor", []) or sorted({float(f) for f in own if f == f})
     scale = f"arcsinh(x / {', '.join(f'{float(f):g}' for f in factors)})" if factors else GAP
     spill = "spillover matrix, see methods" if "spill" in " ".join(steps) else "none"
     gates = "tables below; each sample's gates as Gating-ML 2.0 in `gated/`" if _has(home.get("thresholds")) else GAP

@@ -58,6 +58,12 @@ def test_heatmap_stands_in_the_tables_order_and_bars_in_line_with_rows(profile) 
     assert (heat.y0, heat.y1) == pytest.approx((side.y0, side.y1))
 
 
+def test_heatmap_tells_the_cells_of_all_clusters_under_the_bars(profile) -> None:
+    assert plot.heatmap(profile).child_axes[0].get_xlabel() == "% of cells"
+    side = plot.heatmap(profile.assign(n=np.repeat([14_000, 6_000], 3))).child_axes[0]
+    assert side.get_xlabel() == "% of cells\n(n=20k)"
+
+
 def test_heatmap_without_frequencies_has_no_bars(profile) -> None:
     ax = plot.heatmap(profile.drop(columns="frequency"))
     assert len(ax.child_axes) == 1
@@ -225,6 +231,50 @@ def test_several_samples_of_one_day_are_not_joined_as_a_course() -> None:
     assert joined == []
     course = plot.persistence(table.assign(day=[0.0, 30.0, 60.0], timepoint=["a", "b", "c"]))
     assert any(line.get_linestyle() == "-" and len(line.get_xdata()) == 3 for line in course.lines)
+
+
+def test_lines_of_many_patients_are_named_beside_and_not_on_the_plot() -> None:
+    one = {"timepoint": ["a", "b"], "population": "CAR+", "denominator": "CD45+", "ci_low": 0.01, "ci_high": 0.04}
+    table = pd.concat([pd.DataFrame({"patient_id": f"P{i:02d}", "day": [30.0, 60.0], "fraction": [0.02, 0.03], **one})
+                       for i in range(10)])  # fmt: skip
+    ax = plot.persistence(table)
+    ax.figure.draw_without_rendering()
+    assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [f"P{i:02d}" for i in range(10)]
+    crowd = pd.concat([table.assign(patient_id=table["patient_id"] + k) for k in "abcd"])
+    ax = plot.persistence(crowd)
+    assert ax.get_legend() is None
+    assert ax.get_xlabel() == "visit, at its day, 40 lines"
+    apart = table.assign(day=np.arange(20) * 10.0)
+    assert plot.persistence(apart).get_xlabel() == "day", "each patient came on a day of his own"
+
+
+def test_visits_close_to_each_other_keep_their_words_apart_and_tell_n() -> None:
+    days = [0.0, 7.0, 14.0, 28.0, 1825.0]
+    table = pd.DataFrame({"patient_id": "P1", "timepoint": ["d0", "d7", "d14", "d28", "5yr"], "day": days,
+                          "population": "CAR+", "denominator": "CD45+", "n": [12_000, 900, 80, 70, 5],
+                          "fraction": 0.02, "ci_low": 0.01, "ci_high": 0.04})  # fmt: skip
+    ax = plot.persistence(table)
+    ax.figure.draw_without_rendering()
+    words = [t for t in ax.get_xticklabels() if t.get_text()]
+    assert (words[0].get_text(), words[-1].get_text()) == ("d0\nn=12k", "5yr\nn=5")
+    boxes = [t.get_window_extent() for t in words]
+    assert all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:], strict=False))
+    assert list(ax.get_xticks()) == days, "a visit without room for its word keeps its tick"
+
+
+def test_waterfall_of_many_samples_has_a_row_each() -> None:
+    samples = [f"s{i}" for i in range(13)]
+    table = pd.DataFrame({"sample_id": np.repeat(samples, 2), "step": ["all events", "live"] * 13,
+                          "n_left": [1000, 500] * 13, "fraction_left": [1.0, 0.5] * 13})  # fmt: skip
+    ax = plot.waterfall(table)
+    assert ticks(ax, "y") == samples
+    whole, live = ax.containers
+    assert [b.get_x() for b in live] == [1] * 13
+    assert [b.get_width() for b in whole][0] == pytest.approx(2 * [b.get_width() for b in live][0])
+    assert len({t.get_text() for t in ax.texts}) == 2
+    assert len(ax.texts) == 26
+    assert ax.get_xlabel().endswith("(13 samples)")
 
 
 def test_waterfall_bars_are_percents_of_all_events() -> None:

@@ -53,6 +53,42 @@ def test_a_stream_is_exact_at_the_visits_and_always_full(shares) -> None:
     assert low[low[:, 0] == 1][:, 1].max() == pytest.approx(20)
 
 
+def test_streams_and_frequencies_tell_n_under_each_visit(shares) -> None:
+    stream = plot.stream(shares, fill="cluster", kind="clusters", total="n")
+    grid = plot.frequencies(shares, x="timepoint", total="n")
+    for ax in (stream, grid):
+        assert [t.get_text() for t in ax.get_xticklabels()] == ["2mo\nn=100", "5yr\nn=50"]
+    assert grid.images[0].get_array().tolist() == [[90, 20], [10, 80]]
+    assert [t.get_text() for t in grid.texts] == ["90.0", "20.0", "10.0", "80.0"]
+    assert [t.get_text() for t in grid.get_yticklabels()] == ["1", "2"]
+
+
+def test_delta_area_marks_the_number_taken() -> None:
+    table = pd.DataFrame({"k": [2, 3, 4, 5], "delta": [0.6, 0.3, 0.1, 0.02]})
+    ax = plot.delta_area(table, chosen=4)
+    line, mark = ax.lines
+    assert line.get_xydata().tolist() == [[2, 0.6], [3, 0.3], [4, 0.1], [5, 0.02]]
+    assert mark.get_xydata().tolist() == [[4, 0.1]]
+    assert to_hex(mark.get_color()) != to_hex(line.get_color())
+    assert [(t.get_text(), t.xy) for t in ax.texts] == [("k = 4", (4, 0.1))]
+    assert [int(t) for t in ax.get_xticks()] == [2, 3, 4, 5]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("metaclusters", "gain of consensus area")
+    unmarked = plot.delta_area(table, chosen=9)
+    assert (len(unmarked.lines), list(unmarked.texts)) == (1, []), "9 is not in the table, so nothing is marked"
+    with pytest.raises(UsageError, match="plot.delta_area: column `delta` missing"):
+        plot.delta_area(table.drop(columns="delta"))
+
+
+def test_samples_are_coloured_by_visit_and_named_apart() -> None:
+    places = pd.DataFrame({"sample_id": [f"s{i}" for i in range(30)], "x": np.arange(30.0), "y": 0.0,
+                           "explained_x": 0.9, "explained_y": 0.08, "timepoint": ["2mo", "5yr"] * 15})  # fmt: skip
+    ax = plot.mds(places)
+    assert list(ax.texts) == [], "30 names would lie on each other"
+    palette = plot.colors(["2mo", "5yr"], "visits")
+    assert [to_hex(line.get_color()) for line in ax.lines] == list(palette.values())
+    assert [line.get_xdata().tolist() for line in ax.lines] == [list(range(0, 30, 2)), list(range(1, 30, 2))]
+
+
 def test_two_patients_are_refused(shares) -> None:
     for draw in (plot.alluvial, plot.stream, plot.frequencies):
         with pytest.raises(UsageError, match="stands twice"):

@@ -67,6 +67,10 @@ def test_the_checklist_is_filled_with_what_is_known(study, made, told) -> None:
     assert machine["acquisition software"] == "CyTOF software 6.7.1014"
     assert machine["normalised as it was acquired"] == "yes"
     assert machine["settings"].startswith(GAP)
+    unlogged = study.copy()
+    unlogged.uns["cytof"] = study.uns["cytof"] | {"steps": study.uns["cytof"]["steps"].iloc[:0]}
+    for cells in (study, unlogged):
+        assert ["4.3", "transformation", "arcsinh(x / 5)"] in rows(checklist(cells, made, told), "### 4 Data analysis")
     reagents = {row[0]: row[1:] for row in rows(text, "#### Reagents")}
     ki67 = study.var.loc["Ki67"]
     assert reagents["Ki67"] == [f"{ki67['mass']}{ki67['metal']}", "B56", "BD, 556003", "1:100"]
