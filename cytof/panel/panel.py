@@ -21,7 +21,7 @@ from cytof.panel.find import find
 from cytof.panel.matching import antibodies, match_table, spellings
 from cytof.scale import COFACTOR
 
-__all__ = ["REAGENT", "Panel", "channel_table", "load"]
+__all__ = ["Panel", "REAGENT", "channel_table", "load"]
 
 _COLUMNS = ("channel", "antigen", "marker_class", "role", "cofactor", "synonyms", "source")
 REAGENT = ("clone", "supplier", "catalogue", "dilution")
