@@ -127,7 +127,8 @@ def _x_axis(ax: Axes, table: pd.DataFrame, by_day: bool, lines: int) -> None:
 def _place_words(ax: Axes, x: NDArray[np.float64], words: Sequence[str]) -> None:
     """Write words under places on the axis; words that would touch are turned, turned words that touch are left out."""
     order = np.argsort(x, kind="stable")
-    wide = ax.get_figure(root=True).get_figwidth() * 25.4 * 0.8 / (1.16 * max(float(np.ptp(x)), 1e-9))  # mm a unit
+    figure: Any = ax.get_figure(root=True)
+    wide = figure.get_figwidth() * 25.4 * 0.8 / (1.16 * max(float(np.ptp(x)), 1e-9))  # mm a unit
     long = [max(map(len, w.split("\n"))) * _LETTER for w in words]
     gaps = np.diff(x[order]) * wide
     turned = any(g < (long[i] + long[j]) / 2 + 1 for g, i, j in zip(gaps, order[:-1], order[1:], strict=True))
