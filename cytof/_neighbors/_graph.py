@@ -253,9 +253,7 @@ def _store(
     }
 
 
-def _read(
-    adata: AnnData, slot: str, order: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _read(adata: AnnData, slot: str, order: NDArray[np.int64], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the ``k`` nearest of the stored neighbours in canonical order, by distance, then by place, as found."""
     graph = adata.obsp[adata.uns[slot]["distances_key"]]
     place, n = undo(order), len(order)

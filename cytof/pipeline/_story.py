@@ -68,9 +68,7 @@ def _input(path: Path) -> dict[str, Any]:
         header = scan_fcs(path)
     except CytofError:  # told where the sample is read, as its fault
         return found
-    return found | {
-        "events": header.n_events, "channels": header.n_channels, "instrument": instrument(header.keywords)
-    }
+    return found | {"events": header.n_events, "channels": header.n_channels, "instrument": instrument(header.keywords)}
 
 
 def _reagents(markers: Panel | None) -> dict[str, dict[str, str]]:
