@@ -18,7 +18,6 @@ from scipy import stats
 from cytof._check import has_columns, one_of
 from cytof.clinical._columns import levels_of, same_times, survival
 from cytof.clinical._gray import gray
-from cytof.errors import InputError
 
 __all__ = ["Incidence", "Steps", "cumulative_incidence", "incidence"]
 
@@ -187,7 +186,7 @@ def cumulative_incidence(
     Raises
     ------
     UsageError, InputError
-        A column is missing or unreadable, or nobody had any event.
+        A column is missing or unreadable.
 
     Examples
     --------
@@ -203,7 +202,7 @@ def cumulative_incidence(
     one_of(conf, CONFS, "conf", where=where)
     one_of(variance, ("aalen", "jackknife"), "variance", where=where)
     has_columns(table.columns, [time, event, *([by] if by else [])], where=where)
-    codes, causes = _causes(table[event], where)
+    codes, causes = _causes(table[event])
     plain = table.assign(**{"_any": np.where(table[event].isna(), np.nan, codes > 0)})
     of = survival(plain, time, "_any", by=by, where=where)
     codes, times = codes[of.rows], same_times(of.time)
@@ -217,10 +216,13 @@ def cumulative_incidence(
         statistic, df = gray(times, codes, of.group, k, len(of.levels))
         rows_gray.append((cause, statistic, df, float(stats.chi2.sf(statistic, df)) if df else float("nan")))
     tests = pd.DataFrame(rows_gray, columns=["cause", "statistic", "df", "p"])
-    return Incidence(curves, tests, conf, level, tuple(w.replace("_any", event) for w in of.warnings))
+    warnings = tuple(w.replace("_any", event) for w in of.warnings)
+    if not (codes > 0).any():
+        warnings += ("nobody had an event: the incidence is 0 as far as anyone was followed",)
+    return Incidence(curves, tests, conf, level, warnings)
 
 
-def _causes(column: pd.Series, where: str) -> tuple[NDArray[np.int64], list[Any]]:
+def _causes(column: pd.Series) -> tuple[NDArray[np.int64], list[Any]]:
     """Return codes (0 censored or missing, 1, 2 ...) and the causes in order."""
     if column.dtype == bool:
         return column.to_numpy().astype(np.int64), [1]
@@ -228,9 +230,8 @@ def _causes(column: pd.Series, where: str) -> tuple[NDArray[np.int64], list[Any]
     words = known.astype(str).str.strip().str.lower().str.removesuffix(".0")
     free = words.isin(CENSORED)
     causes = levels_of(known[~free] if not isinstance(column.dtype, pd.CategoricalDtype) else known[~free])
-    if not causes:
-        raise InputError("nobody had an event, expected 0 for censored and a code for each cause",
-                         where=f"{where}:{column.name}")  # fmt: skip
+    if not causes:  # all censored: one cause that never came
+        return np.zeros(len(column), np.int64), [1]
     if not isinstance(column.dtype, pd.CategoricalDtype) and not pd.api.types.is_numeric_dtype(column):
         causes = list(dict.fromkeys(known[~free]))
     place = {c: i for i, c in enumerate(causes, 1)}

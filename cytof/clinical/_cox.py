@@ -19,6 +19,8 @@ from cytof.errors import InputError, UsageError
 __all__ = ["Cox", "cox", "design"]
 
 TIES = ("efron", "breslow", "exact")
+COEFFICIENTS = ("coef", "hr", "se", "z", "p", "ci_low", "ci_high")
+TESTS = ("likelihood ratio", "Wald", "score")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class Cox:
         ``transform``: ``km`` (1 - S left of the time), ``identity``, ``log`` or ``rank``.
         """
         one_of(transform, ("km", "identity", "log", "rank"), "transform", where="clinical.cox.proportional")
+        if not self.events:
+            sizes = [*(len(columns) for columns in self._terms.values()), self._x.shape[1]]
+            return pd.DataFrame({"term": [*self._terms, "GLOBAL"], "statistic": np.nan, "df": sizes, "p": np.nan})
         t = self._of.time
         if transform == "km":
             c = curve(t, self._of.event, self._of.entry)
@@ -68,6 +73,8 @@ class Cox:
 
     def concordance(self) -> tuple[float, float]:
         """Return Harrell's concordance (0.5: none, 1: perfect) and its infinitesimal-jackknife standard error."""
+        if not self.events:
+            return float("nan"), float("nan")
         return _concordance(self._x @ self._fitted.coef, self._of)
 
 
@@ -98,7 +105,8 @@ def cox(
 
     Returns
     -------
-    Cox: ``.table``, ``.log_likelihood``, ``.tests``, ``.proportional()``, ``.concordance()``.
+    Cox: ``.table``, ``.log_likelihood``, ``.tests``, ``.proportional()``, ``.concordance()``. Without any event all
+    coefficients are NaN, and ``.warnings`` say so.
 
     Raises
     ------
@@ -124,16 +132,16 @@ def cox(
             "Firth's penalty is not defined here for exact ties", where="clinical.cox", hint="ties='efron'"
         )
     of = survival(table, time, event, strata=strata, entry=entry, also=covariates, where="clinical.cox")
-    if not of.event.any():
-        raise InputError("no events among the complete rows: not estimable", where="clinical.cox")
     x, names, terms = design(table.iloc[of.rows], covariates)
     _refuse_dependent(x, names)
+    if not of.event.any():
+        return _not_estimable(of, x, names, terms)
     risk = risk_sets(of.time, of.event, of.entry, of.stratum, efron=ties != "breslow")
     found = fit(x, risk, exact=ties == "exact", firth=firth)
     if not firth:
         _refuse_infinite(found, x, names, of.event)
     rows, how = (_profile(x, risk, found, level) if firth else _wald(found, level)), ties
-    coefficients = pd.DataFrame(rows, columns=["coef", "hr", "se", "z", "p", "ci_low", "ci_high"])
+    coefficients = pd.DataFrame(rows, columns=list(COEFFICIENTS))
     coefficients.insert(0, "covariate", names)
     method = f"Cox model, {how} ties" + (", Firth's penalty, profile intervals" if firth else ", Wald intervals")
     if strata:
@@ -141,6 +149,20 @@ def cox(
     return Cox(
         coefficients, found.log_likelihood[1], found.log_likelihood[0], _tests(found), len(of.time),
         int(of.event.sum()), method, of.warnings, found, risk, x, of, terms,
+    )  # fmt: skip
+
+
+def _not_estimable(of: Survival, x: NDArray, names: list[str], terms: dict[str, list[int]]) -> Cox:
+    """Return a model of NaN for rows without any event; the likelihood is 1 whatever the coefficients."""
+    p = len(names)
+    found = Fitted(np.full(p, np.nan), np.full((p, p), np.nan), (0.0, 0.0), np.nan, False)
+    table = pd.DataFrame({"covariate": names} | dict.fromkeys(COEFFICIENTS, np.nan))
+    tests = pd.DataFrame({"test": TESTS, "statistic": np.nan, "df": p, "p": np.nan})
+    risk = risk_sets(of.time, of.event, of.entry, of.stratum)
+    warnings = (*of.warnings, "no events among the complete rows: hazard ratios are not estimable")
+    return Cox(
+        table, 0.0, 0.0, tests, len(of.time), 0, "Cox model, not estimable without events", warnings,
+        found, risk, x, of, terms,
     )  # fmt: skip
 
 
@@ -263,10 +285,10 @@ def _profile_end(x: NDArray, risk: Risk, found: Fitted, j: int, sign: int, level
 def _tests(found: Fitted) -> pd.DataFrame:
     p = len(found.coef)
     wald = float(found.coef @ np.linalg.pinv(found.var) @ found.coef)
-    rows = [("likelihood ratio", 2 * (found.log_likelihood[1] - found.log_likelihood[0])), ("Wald", wald),
-            ("score", found.score)]  # fmt: skip
+    statistics = 2 * (found.log_likelihood[1] - found.log_likelihood[0]), wald, found.score
     return pd.DataFrame(
-        [(n, s, p, float(stats.chi2.sf(s, p))) for n, s in rows], columns=["test", "statistic", "df", "p"]
+        [(n, s, p, float(stats.chi2.sf(s, p))) for n, s in zip(TESTS, statistics, strict=True)],
+        columns=["test", "statistic", "df", "p"],
     )
 
 

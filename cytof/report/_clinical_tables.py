@@ -196,6 +196,8 @@ def hazard_table(cohort: Cohort, endpoint: str = "PFS") -> pd.DataFrame:
                 model, how = clinical.cox(known, "AVAL", "event", column, firth=True), "Firth"
             except InputError:
                 continue
+        if not model.events:
+            continue
         ph = model.proportional()["p"].iloc[-1]
         for r in model.table.itertuples():
             name = r.covariate.replace(column, label, 1)

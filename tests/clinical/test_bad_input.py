@@ -240,3 +240,19 @@ def test_files_that_are_no_table(tmp_path: Path, name: str, text: str, said: str
         clinical.read_patients(tmp_path / name)
     with pytest.raises(InputError, match="no such file"):
         clinical.read_patients(tmp_path / "none.csv")
+
+
+def test_models_of_nobody_with_an_event_are_not_estimable() -> None:
+    table = pd.DataFrame({"t": [1.0, 2, 3, 4, 5, 6], "e": 0, "arm": list("aaabbb"), "age": [50, 61, 47, 70, 66, 58]})
+    model = clinical.cox(table, "t", "e", ["age", "arm"])
+    assert model.table["covariate"].tolist() == ["age", "arm[b]"]
+    assert model.table[["hr", "ci_low", "ci_high", "p"]].isna().all(axis=None)
+    assert model.events == 0
+    assert model.warnings[-1].endswith("hazard ratios are not estimable")
+    assert model.proportional()["term"].tolist() == ["age", "arm", "GLOBAL"]
+    assert np.isnan(model.concordance()).all()
+    found = clinical.cumulative_incidence(table, "t", "e", "arm")
+    assert found.at([2])["incidence"].tolist() == [0.0, 0.0]
+    assert np.isnan(found.at([5])["incidence"].iloc[0])  # arm a was followed for 3
+    assert found.gray["p"].isna().all()
+    assert found.warnings == ("nobody had an event: the incidence is 0 as far as anyone was followed",)
