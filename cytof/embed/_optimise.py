@@ -100,7 +100,8 @@ def optimise(
 
     Returns
     -------
-    Places, shape (n_cells, 2); ``kl_divergence``, ``exaggerated`` and ``n_iter`` (iterations done), ``stopped``.
+    Places, shape (n_cells, 2); ``kl_divergence``, ``exaggerated`` and ``n_iter`` (iterations done), ``stopped``,
+    ``gradient`` (``exact`` or ``interpolated``).
     """
     from openTSNE import TSNEEmbedding
 
@@ -125,4 +126,5 @@ def optimise(
         "exaggerated": early.done,
         "n_iter": late.done if stopped else schedule.n_iter,
         "stopped": stopped,
+        "gradient": "exact" if n <= _EXACT else "interpolated",
     }

@@ -125,7 +125,7 @@ def tsne(
     params: dict[str, Any] = {"perplexity": perplexity, "learning_rate": learning_rate(len(places)), "n_jobs": n_jobs}
     params |= {"n_fit": len(places), "fit_on": fit_on or "", "features": graph.features}
     adata.uns[UNS] = dict(adata.uns.get(UNS, {})) | {key_added: result | params}
-    params |= {key: result[key] for key in ("exaggerated", "n_iter", "stopped")}
+    params |= {key: result[key] for key in ("exaggerated", "n_iter", "stopped", "gradient")}
     transform.record(adata, "tsne" if key_added == OBSM.TSNE else f"tsne:{key_added}", params, random_state)
 
 
@@ -149,7 +149,14 @@ def _map(
     """
     n = len(graph.X)
     if n < _FEWEST:
-        nothing = {"kl_divergence": 0.0, "exaggerated": 0, "n_iter": 0, "stopped": False, "preservation": 1.0}
+        nothing = {
+            "kl_divergence": 0.0,
+            "exaggerated": 0,
+            "n_iter": 0,
+            "stopped": False,
+            "preservation": 1.0,
+            "gradient": "exact",
+        }
         return np.zeros((n, 2), np.float32), nothing
     start = components(graph.X, random_state)
     found, result = optimise(P, start, schedule, n_jobs)

@@ -24,6 +24,7 @@ _REFERENCES = {
     "phenograph": "Levine JH et al. Cell 2015;162:184-197 (PhenoGraph).",
     "tsne": "van der Maaten L, Hinton G. J Mach Learn Res 2008;9:2579-2605 (t-SNE).",
     "opentsne": "Poličar PG, Stražar M, Zupan B. J Stat Softw 2024;109(3):1-30 (openTSNE).",
+    "fitsne": "Linderman GC et al. Nat Methods 2019;16:243-245 (gradient interpolated on a grid).",
     "interval": "Clopper CJ, Pearson ES. Biometrika 1934;26:404-413 (exact interval of a share).",
     "rank-sum": "Wilcoxon F. Biometrics Bulletin 1945;1:80-83 (rank-sum test).",
     "welch": "Welch BL. Biometrika 1947;34:28-35 (unequal variances).",
@@ -161,7 +162,9 @@ def _clusters(steps: Mapping[str, Any], home: Mapping[str, Any], cite: Any) -> s
 def _map(params: Mapping[str, Any], cite: Any) -> str:
     said = [f"perplexity {params['perplexity']:g}"] if "perplexity" in params else []
     said += [f"{params['n_iter']} iterations"] if "n_iter" in params else []
-    return f"t-SNE maps were computed with openTSNE ({', '.join([*said, *_seed(params)])}) {cite('tsne', 'opentsne')}."
+    said += [f"{params['gradient']} gradient"] if "gradient" in params else []
+    cited = cite("tsne", "opentsne", *(["fitsne"] if params.get("gradient") == "interpolated" else []))
+    return f"t-SNE maps were computed with openTSNE ({', '.join([*said, *_seed(params)])}) {cited}."
 
 
 def _tests(made: StudyTables, cite: Any) -> str:
