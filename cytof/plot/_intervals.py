@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["intervals"]
 
+_NOTHING = 1e-9  # width of an axis below which nothing differs
+
 
 def intervals(
     table: pd.DataFrame, *, value: str = "estimate", label: str = "marker", color: str | None = None,
@@ -83,6 +85,8 @@ def intervals(
                     fontsize=TEXT, color="#555555", va="center")  # fmt: skip
         ax.set_yticks(range(len(labels)), [brief(v, 30) for v in labels], fontsize=TEXT)
         ax.set_ylim(len(labels) - 0.4, -0.6)
+        if line is not None and np.ptp(ax.get_xlim()) < _NOTHING:  # equal but for rounding
+            ax.set_xlim(line - 1, line + 1)
         _plain(ax)
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel(name or value, fontsize=TEXT + 1)

@@ -217,7 +217,7 @@ def page_height(views: pd.DataFrame) -> float:
     Examples
     --------
     >>> page_height(pd.DataFrame({"gate": list("abcdef")}))
-    72.0
+    76.0
     """
     return _ROW * -(-views["gate"].nunique() // _COLUMNS)
 
