@@ -262,10 +262,10 @@ def many_samples(n: int) -> anndata.AnnData:
     for name in ("subset", "flowsom", "phenograph", "gate", "timepoint", "sample_id", "patient_id"):
         cells.obs[name] = pd.Categorical(cells.obs[name])
     home, one = {}, parts[0].uns["cytof"]
-    samples = list(cells.obs["sample_id"].cat.categories)
-    for name in ("counts", "thresholds"):
-        each = one[name][one[name]["sample_id"].astype(str) == "2mo"]
-        home[name] = pd.concat([each.assign(sample_id=s) for s in samples], ignore_index=True)
+    for name in ("counts", "thresholds"):  # of each part's first visit, which is all that it keeps
+        own = [p.uns["cytof"][name].assign(sample_id=p.obs["sample_id"].iloc[0]) for p in parts]
+        first = [t[p.uns["cytof"][name]["sample_id"].astype(str) == "2mo"] for t, p in zip(own, parts, strict=True)]
+        home[name] = pd.concat(first, ignore_index=True)
     counts, rng = home["counts"], np.random.default_rng(0)
     whole = counts["gate"].isin(
         ["root", "cells", "cells/singlets", "cells/singlets/live", "/".join(CAR_PATH.split("/")[:4])]
