@@ -16,10 +16,8 @@ from cytof._neighbors._blocks import in_blocks
 __all__ = ["descent_knn", "recall"]
 
 _TREES, _LEAF = 6, 96
-_FOLLOWED = (
-    20,
-    30,
-)  # in the first round and later: cells of a cell that are followed, its neighbours and those it is a neighbour of
+# cells followed from a cell in the first round and later, its neighbours and those it is a neighbour of
+_FOLLOWED = 20, 30
 _ROUNDS, _STILL = 12, 0.008  # rounds at most; share of neighbours that came in below which it stops
 _ROWS = 2048  # rows a block
 _CHECKED = 400  # cells on which recall is measured
