@@ -5,6 +5,7 @@ from cytof.io._fcs import read_fcs
 from cytof.io._gate_tree import GateTree, ImportedGates
 from cytof.io._gatingml import write_gatingml
 from cytof.io._gatingml_in import read_gates
+from cytof.io._growing import growing_h5ad
 from cytof.io._infusions import read_infusions
 from cytof.io._instrument import instrument
 from cytof.io._scan import FCSHeader, scan_fcs
@@ -18,6 +19,7 @@ __all__ = [
     "ImportedGates",
     "allowed_keywords",
     "deidentify",
+    "growing_h5ad",
     "instrument",
     "left_over",
     "read_fcs",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cytof.errors import InputError
+from cytof.io._hdf5 import new_hdf5
 from cytof.keys import SCHEMA, UNS
 from cytof.provenance import atomic
 
@@ -75,8 +76,10 @@ def write_h5ad(path: str | Path, adata: AnnData) -> None:
     >>> read_h5ad(out).X.tolist()
     [[1.0], [1.0]]
     """
-    with atomic(path) as part:
-        adata.write_h5ad(part, convert_strings_to_categoricals=False)
+    from anndata.io import write_elem
+
+    with atomic(path) as part, new_hdf5(part) as (home, _):
+        write_elem(home, "/", adata)
 
 
 def read_h5ad(path: str | Path, *, backed: bool = False) -> AnnData:

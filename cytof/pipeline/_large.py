@@ -30,7 +30,6 @@ from cytof.pipeline._work import HERE, Workers
 from cytof.study import Study
 
 if TYPE_CHECKING:
-    import h5py
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -68,8 +67,7 @@ def cluster_large(study: Study, files: Sequence[Path], *, say: Say, workers: Wor
     write_tables(study, {"warnings": part.uns[UNS]["warnings"], **cluster_tables(part)})
     if study.cluster.also:
         say("cluster", "", "no PhenoGraph of further populations: memory does not hold these cells")
-    with provenance.atomic(study.out / "cells.h5ad") as path:
-        _write(path, study, part, files, labels, steps)
+    _write(study, part, files, labels, steps)
     return part
 
 
@@ -111,52 +109,32 @@ def _mapped(study: Study, file: Path, model: engines.Model, there: AnnData | Non
     return _Mapped(here, node, cluster, places)
 
 
-def _write(
-    path: Path, study: Study, part: AnnData, files: Sequence[Path], labels: Iterator[Any], say: Any
-) -> None:  # fmt: skip
-    """Write ``cells.h5ad`` a sample at a time; only ``obs`` of all cells is in memory, without their names."""
-    import h5py
-    from anndata.io import write_elem
-
-    sheet, rows, places = read_sheet(study), [], []
-    clusters = list(part.obs[Obs.FLOWSOM].cat.categories)
-    with h5py.File(path, "w") as home:
-        home.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        write_elem(home, "layers", {})
+def _write(study: Study, part: AnnData, files: Sequence[Path], labels: Iterator[Any], steps: Any) -> None:
+    """Write ``cells.h5ad`` a sample at a time."""
+    sheet, clusters = read_sheet(study), list(part.obs[Obs.FLOWSOM].cat.categories)
+    head = part[:0].copy()
+    head.uns[UNS]["run"] = provenance.canonical_json(cells_story(study))
+    with io.growing_h5ad(study.out / "cells.h5ad", head) as add:
         for file, found in zip(files, labels, strict=True):
             cells = assemble([io.read_h5ad(file)], sheet, markers=study.markers)
-            at = cells.var_names.get_indexer(part.var_names)
-            for name, values in (("X", cells.X), (f"layers/{Layers.COUNTS}", cells.layers[Layers.COUNTS])):
-                _append(home, name, np.where(at >= 0, np.asarray(values)[:, at], np.float32(np.nan)))
             here, obs = found.here, _results(cells, part, found.places)
             obs[_NODE] = _spread(found.node.astype(float), here)
             codes = _spread(found.cluster, here, -1).astype(int)
             obs[Obs.FLOWSOM] = pd.Categorical.from_codes(codes, categories=clusters)
-            _append_names(home, obs.index)
-            rows.append(obs.reset_index(drop=True))
-            places.append(found.places)
-            say("map", file.stem, f"{int(here.sum()):,} of {cells.n_obs:,} cells mapped")
-        _write_obs(home["obs"], rows, part)
-        write_elem(home, "var", part.var)
-        write_elem(home, "obsm", {OBSM.TSNE: np.concatenate(places)})
-        story = provenance.canonical_json(cells_story(study))
-        write_elem(home, "uns", {**part.uns, UNS: {**part.uns[UNS], "run": story}})
-        for empty in ("varm", "obsp", "varp"):
-            write_elem(home, empty, {})
+            add(_like(part, cells, obs, found.places))
+            steps("map", file.stem, f"{int(here.sum()):,} of {cells.n_obs:,} cells mapped")
 
 
-def _append(home: h5py.File, name: str, values: NDArray[np.float32]) -> None:
-    if name not in home:
-        shape = values.shape
-        table = home.create_dataset(
-            name, data=values.astype(np.float32), maxshape=(None, shape[1]), chunks=(4096, shape[1])
-        )
-        table.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-        return
-    table = home[name]
-    start = table.shape[0]
-    table.resize(start + len(values), axis=0)
-    table[start:] = values
+def _like(part: AnnData, cells: AnnData, obs: pd.DataFrame, places: NDArray[np.float32]) -> AnnData:
+    """Return the cells of one sample with the variables of the drawn cells; NaN for markers that it lacks."""
+    import anndata
+
+    at = cells.var_names.get_indexer(part.var_names)
+    X, counts = (
+        np.where(at >= 0, np.asarray(values)[:, at], np.float32(np.nan)).astype(np.float32, copy=False)
+        for values in (cells.X, cells.layers[Layers.COUNTS])
+    )
+    return anndata.AnnData(X, obs=obs, var=part.var, layers={Layers.COUNTS: counts}, obsm={OBSM.TSNE: places})
 
 
 def _results(cells: AnnData, part: AnnData, places: NDArray[np.float32]) -> pd.DataFrame:
@@ -178,38 +156,3 @@ def _spread(values: NDArray, here: NDArray[np.bool_], outside: float = np.nan) -
     column = np.full(len(here), outside)
     column[here] = values
     return column
-
-
-def _append_names(home: h5py.File, names: pd.Index) -> None:
-    """Add names of cells to the index of ``obs``, made when the first are added."""
-    import h5py
-
-    values = names.to_numpy().astype(object)
-    if "obs" not in home:
-        frame = home.create_group("obs")
-        frame.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
-        kind = {"dtype": h5py.string_dtype(), "maxshape": (None,), "chunks": (4096,)}
-        table = frame.create_dataset("_index", data=values, **kind)
-        table.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
-        return
-    table = home["obs/_index"]
-    start = table.shape[0]
-    table.resize(start + len(values), axis=0)
-    table[start:] = values
-
-
-def _write_obs(frame: h5py.Group, rows: list[pd.DataFrame], part: AnnData) -> None:
-    """Write ``obs`` of all samples column by column; categories in the order of the drawn cells, others after them."""
-    from anndata.io import write_elem
-
-    columns = list(rows[0].columns)
-    frame.attrs["column-order"] = columns
-    for column in columns:
-        parts = [r.pop(column) for r in rows]
-        if isinstance(parts[0].dtype, pd.CategoricalDtype):
-            known = list(part.obs[column].cat.categories) if column in part.obs else []
-            named = list(dict.fromkeys([*known, *(v for p in parts for v in p.cat.categories)]))
-            kind = pd.CategoricalDtype(named, bool(parts[0].cat.ordered))
-            write_elem(frame, column, pd.concat([p.astype(kind) for p in parts]).array)
-        else:
-            write_elem(frame, column, np.concatenate([p.to_numpy() for p in parts]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cytof import plot
+from cytof import io, plot
 from cytof.errors import InputError
 from cytof.keys import OBSM, Obs
 from cytof.pipeline._files import read_cells
@@ -109,8 +109,8 @@ def viewer(study: Study) -> Path:
     _plain(cells)
     cells.uns["title"], cells.uns["default_embedding"] = study.name, OBSM.TSNE
     out = study.out / "viewer.h5ad"
-    with atomic(out) as part:
-        cells.write_h5ad(part)
+    cells.strings_to_categoricals()
+    io.write_h5ad(out, cells)
     return out
 
 
