@@ -23,15 +23,15 @@ def spellings(antigen: str, synonyms: str) -> set[str]:
     return {same_antigen_key(s) for s in [antigen, *filter(None, synonyms.split(";"))]}
 
 
-def named_alike(said: str, row: pd.Series) -> bool:
-    """Tell whether a file's name of a channel is the antigen of a panel row, or one of its synonyms.
+def named_alike(said: str, antigen: str, synonyms: str) -> bool:
+    """Tell whether a file's name of a channel is an antigen, or one of its synonyms.
 
     Examples
     --------
-    >>> named_alike("CD196_CCR6", pd.Series({"antigen": "CCR6", "synonyms": "CD196"}))
+    >>> named_alike("CD196_CCR6", "CCR6", "CD196")
     True
     """
-    return bool(_keys(said) & spellings(str(row["antigen"]), str(row["synonyms"])))
+    return bool(_keys(said) & spellings(antigen, synonyms))
 
 
 def antibodies(panel: pd.DataFrame) -> pd.DataFrame:
@@ -60,13 +60,16 @@ def match_table(
     """
     channels = channels.copy()
     cautions = []
-    for channel in channels.index.intersection(panel.index):
-        row = panel.loc[channel]
-        said = marker_from_name(channels.at[channel, "pnn"], channels.at[channel, "pns"])
-        if said and row.marker_class != "none" and not named_alike(said, row):
-            found = f"the file names it `{said}`, the panel `{row.antigen}`"
+    shared = channels.index.intersection(panel.index)
+    known, names = panel.loc[shared], channels.loc[shared]
+    for channel, pnn, pns, antigen, synonyms, kind in zip(
+        shared, names.pnn, names.pns, known.antigen, known.synonyms, known.marker_class, strict=True
+    ):
+        said = marker_from_name(pnn, pns)
+        if said and kind != "none" and not named_alike(said, antigen, synonyms):
+            found = f"the file names it `{said}`, the panel `{antigen}`"
             cautions.append(Caution(f"{where}:{channel}", found, "took the panel's name"))
-        channels.loc[channel, list(_TAKEN)] = [row[c] for c in _TAKEN]
+    channels.loc[shared, list(_TAKEN)] = known[list(_TAKEN)]
     wanted = antibodies(panel)
     moved, told = _by_name(wanted.loc[~wanted.index.isin(channels.index)], panel, channels, where)
     cautions += told

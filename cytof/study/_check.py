@@ -16,7 +16,7 @@ from cytof.errors import Caution, ConfigError, CytofError, PanelError, ResourceE
 from cytof.keys import Obs
 from cytof.panel import Panel, Template
 from cytof.panel.channel import marker_from_name
-from cytof.panel.matching import named_alike
+from cytof.panel.matching import antibodies, named_alike
 from cytof.study._settings import Study
 
 __all__ = ["CheckResult", "barcode_faults", "check"]
@@ -126,12 +126,12 @@ def _writable(study: Study) -> None:
 
 def _contradictions(markers: Panel, channels: pd.DataFrame, header: Any, file: str) -> list[CytofError]:
     """Return a fault when more than half of the panel's antibodies are named otherwise by the file: the wrong panel."""
-    matched = [
-        c for c in markers.table.index if c in channels.index and markers.table.at[c, "antigen"] in markers.antigens
-    ]
-    said = {c: marker_from_name(channels.at[c, "pnn"], channels.at[c, "pns"]) for c in matched}
-    told = [c for c in matched if said[c]]
-    wrong = [c for c in told if not named_alike(said[c], markers.table.loc[c])]
+    table = antibodies(markers.table)
+    table = table[table.index.isin(channels.index)]
+    names = channels.loc[table.index]
+    said = {c: marker_from_name(*name) for c, *name in zip(table.index, names.pnn, names.pns, strict=True)}
+    told = [c for c in table.index if said[c]]
+    wrong = [c for c in told if not named_alike(said[c], *table.loc[c, ["antigen", "synonyms"]])]
     if len(told) < 5 or len(wrong) <= len(told) / 2:
         return []
     shipped, _ = panel.guess(header)
