@@ -74,13 +74,21 @@ def cluster_large(study: Study, files: Sequence[Path], *, say: Say, workers: Wor
 def _draw(study: Study, file: Path, n: int) -> AnnData:
     """Return cells of the population of one sample, drawn."""
     cells = io.read_h5ad(file)
-    part = cells[inside(study, cells)].copy()
+    part = _only(cells, inside(study, cells))
     if not part.n_obs:
         return part
     transform.equal_draw(part, n=n, random_state=provenance.stage_seed(study.seed, "fit"))
-    drawn = part[part.obs[Obs.IN_FIT]].copy()
+    drawn = _only(part, part.obs[Obs.IN_FIT].to_numpy())
     del drawn.obs[Obs.IN_FIT]
     return drawn
+
+
+def _only(cells: AnnData, rows: NDArray[np.bool_]) -> AnnData:
+    """Return some cells as their own table; a view, ``cells[rows]``, holds all of them until garbage is looked for."""
+    import anndata
+
+    layers = {Layers.COUNTS: np.asarray(cells.layers[Layers.COUNTS])[rows]}
+    return anndata.AnnData(np.asarray(cells.X)[rows], obs=cells.obs[rows], var=cells.var, layers=layers, uns=cells.uns)
 
 
 @dataclass(frozen=True)
