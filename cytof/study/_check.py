@@ -129,9 +129,15 @@ def _contradictions(markers: Panel, channels: pd.DataFrame, header: Any, file: s
     table = antibodies(markers.table)
     table = table[table.index.isin(channels.index)]
     names = channels.loc[table.index]
-    said = {c: marker_from_name(*name) for c, *name in zip(table.index, names.pnn, names.pns, strict=True)}
-    told = [c for c in table.index if said[c]]
-    wrong = [c for c in told if not named_alike(said[c], *table.loc[c, ["antigen", "synonyms"]])]
+    told, wrong, said = [], [], {}
+    for channel, pnn, pns, antigen, synonyms in zip(
+        table.index, names.pnn, names.pns, table.antigen, table.synonyms, strict=True
+    ):
+        said[channel] = marker_from_name(pnn, pns)
+        if said[channel]:
+            told.append(channel)
+            if not named_alike(said[channel], antigen, synonyms):
+                wrong.append(channel)
     if len(told) < 5 or len(wrong) <= len(told) / 2:
         return []
     shipped, _ = panel.guess(header)
