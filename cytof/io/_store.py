@@ -80,10 +80,14 @@ def write_h5ad(path: str | Path, adata: AnnData) -> None:
 
     with atomic(path) as part, new_hdf5(part) as (home, _):
         write_elem(home, "/", adata)
+        if adata.raw is None and "raw" in home:
+            del home["raw"]  # an empty one, which earlier readers do not know
 
 
 def read_h5ad(path: str | Path, *, backed: bool = False) -> AnnData:
-    """Read cells; ``backed`` leaves counts and values on disk, for what memory does not hold.
+    """Read cells; ``backed`` leaves ``X`` and the layers on disk, for what memory does not hold.
+
+    Some of them, ``cells[rows].to_memory()``, are read when they are asked for.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def read_h5ad(path: str | Path, *, backed: bool = False) -> AnnData:
         if file.read(4) != b"\x89HDF":
             raise InputError("not an HDF5 file", where=str(path), hint="run the stage that writes it again")
     try:
-        adata = read(path, backed="r" if backed else None)
+        adata = _backed(path) if backed else read(path)
     except Exception as error:  # h5py and anndata raise of many kinds for a broken file
         raise InputError(
             f"cannot be read as cells ({type(error).__name__})", where=str(path), hint="write it again"
@@ -117,3 +121,16 @@ def read_h5ad(path: str | Path, *, backed: bool = False) -> AnnData:
             f"layout {int(schema)}, this version knows up to {SCHEMA}", where=str(path), hint="update the package"
         )
     return adata
+
+
+def _backed(path: Path) -> AnnData:
+    """Read all but ``X`` and the layers; anndata's own backed mode leaves only ``X`` on disk."""
+    import h5py
+    from anndata import AnnData
+    from anndata.io import read_elem, sparse_dataset
+
+    home = h5py.File(path, "r")
+    parts = {k: read_elem(home[k]) for k in ("obs", "var", "uns", "obsm", "varm", "obsp", "varp") if k in home}
+    stored = dict(home.get("layers", {}))
+    layers = {k: v if isinstance(v, h5py.Dataset) else sparse_dataset(v) for k, v in stored.items()}
+    return AnnData(filename=home, layers=layers, **parts)

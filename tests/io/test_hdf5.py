@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 from cytof import io
 from cytof.errors import ResourceError
@@ -60,6 +62,8 @@ def test_written_as_anndata_writes_it(tmp_path: Path) -> None:
     ours, theirs = (anndata.read_h5ad(tmp_path / f"{name}.h5ad") for name in ("ours", "theirs"))
     pd.testing.assert_frame_equal(ours.obs, theirs.obs)
     np.testing.assert_array_equal(ours.X, theirs.X)
+    with h5py.File(tmp_path / "ours.h5ad") as a, h5py.File(tmp_path / "theirs.h5ad") as b:
+        assert sorted(a) == sorted(b)
     pd.testing.assert_frame_equal(ours.uns["cytof"]["thresholds"], theirs.uns["cytof"]["thresholds"])
 
 
@@ -121,3 +125,19 @@ def test_cells_whose_values_change_type_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="`day` was float64 in the first cells and is int64 in later ones"):
         grow(tmp_path / "cells.h5ad", [cells(3, 0), other])
     assert not list(tmp_path.iterdir())
+
+
+def test_backed_cells_leave_values_and_counts_on_disk(tmp_path: Path) -> None:
+    made = cells(40, 0)
+    made.layers["sparse"] = csr_matrix(made.X)
+    io.write_h5ad(tmp_path / "cells.h5ad", made)
+    backed = io.read_h5ad(tmp_path / "cells.h5ad", backed=True)
+    assert isinstance(backed.X, h5py.Dataset)
+    assert isinstance(backed.layers["counts"], h5py.Dataset)
+    some = backed[[3, 7]].to_memory()
+    backed.file.close()
+    np.testing.assert_array_equal(some.X, made.X[[3, 7]])
+    np.testing.assert_array_equal(some.layers["counts"], made.layers["counts"][[3, 7]])
+    np.testing.assert_array_equal(some.layers["sparse"].toarray(), made.X[[3, 7]])
+    np.testing.assert_array_equal(some.obsm["X_tsne"], made.obsm["X_tsne"][[3, 7]])
+    pd.testing.assert_frame_equal(some.obs, made[[3, 7]].obs)
