@@ -140,4 +140,4 @@ def test_backed_cells_leave_values_and_counts_on_disk(tmp_path: Path) -> None:
     np.testing.assert_array_equal(some.layers["counts"], made.layers["counts"][[3, 7]])
     np.testing.assert_array_equal(some.layers["sparse"].toarray(), made.X[[3, 7]])
     np.testing.assert_array_equal(some.obsm["X_tsne"], made.obsm["X_tsne"][[3, 7]])
-    pd.testing.assert_frame_equal(some.obs, made[[3, 7]].obs)
+    pd.testing.assert_frame_equal(backed.obs, made.obs)
