@@ -140,11 +140,12 @@ def _backed(path: Path) -> AnnData:
 
 
 def _obs(frame: h5py.Group) -> pd.DataFrame:
-    """Read a table of cells, their names in pieces: names of 17 million read at once take 1.2 GiB more."""
+    """Read a table of cells, their names in pieces: names of 17 million, read at once, take 1.2 GiB more."""
     from anndata.io import read_elem
 
     stored = frame[frame.attrs["_index"]]
     names = np.empty(stored.shape[0], object)
     for start in range(0, len(names), _NAMES):
         names[start : start + _NAMES] = stored.asstr()[start : start + _NAMES]
-    return pd.DataFrame({c: read_elem(frame[c]) for c in frame.attrs["column-order"]}, index=names)
+    columns = {c: read_elem(frame[c]) for c in frame.attrs["column-order"]}
+    return pd.DataFrame(columns, index=pd.Index(names), copy=False)
