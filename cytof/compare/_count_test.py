@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from cytof.compare._beta_binomial import Fit, beta_binomial
 from cytof.compare._random_intercept import random_intercept
 
-__all__ = ["COUNT_MODELS", "count_test", "patient_df"]
+__all__ = ["COUNT_MODELS", "count_test", "patient_df", "patient_weights"]
 
 COUNT_MODELS = ("beta-binomial", "binomial-mixed")
 NAN = float("nan")
+_FEWEST = 3  # patients of a group
 
 
 def _fit(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray, start: NDArray | None = None) -> Fit:
@@ -22,25 +23,76 @@ def _fit(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray, star
     return random_intercept(n, of, X, patient, start=start, errors=start is None)
 
 
-def patient_df(X: NDArray, patient: NDArray) -> int:
+def patient_df(X: NDArray, patient: NDArray, weight: NDArray) -> float:
     """Return the degrees of freedom that patients give to the last column of ``X``.
 
-    Patients less the columns that differ within them where every patient has both levels (pairs: n - 1), else patients
-    less all columns (two groups: n - 2).
+    Patients count by how evenly they weigh, ``(sum w)^2 / sum w^2`` of them. Where every patient has both levels this
+    number less the columns that differ within patients (even pairs: n - 1); where each has one level, Welch and
+    Satterthwaite's of the two groups (even groups: n - 2) less further columns; else less all columns.
+
+    Parameters
+    ----------
+    X, patient
+        Columns of the model and codes of the patients, one row a tube.
+    weight
+        Share of each patient in the variance of the coefficient, from :func:`patient_weights`.
 
     Examples
     --------
     >>> late = np.repeat([0.0, 1.0], 6)
     >>> X = np.column_stack([np.ones(12), late])
-    >>> patient_df(X, np.tile(np.arange(6), 2)), patient_df(X, np.arange(12))
-    (5, 10)
+    >>> patient_df(X, np.tile(np.arange(6), 2), np.ones(6)), patient_df(X, np.arange(12), np.ones(12))
+    (5.0, 10.0)
+    >>> round(patient_df(X, np.tile(np.arange(6), 2), np.array([9.0, 1, 1, 1, 1, 1])), 2)
+    1.28
+
+    Source: Satterthwaite 1946; Bell and McCaffrey 2002, Surv Methodol 28:169 (few clusters that weigh unevenly).
     """
     tubes = np.bincount(patient)
     late = np.bincount(patient, X[:, -1] != X[0, -1])
-    if not ((late > 0) & (late < tubes)).all():
-        return len(tubes) - int(np.linalg.matrix_rank(X))
-    means = np.stack([np.bincount(patient, column) / tubes for column in X.T], axis=1)
-    return len(tubes) - int(np.linalg.matrix_rank(X - means[patient]))
+    rank = int(np.linalg.matrix_rank(X))
+    if ((late > 0) & (late < tubes)).all():
+        means = np.stack([np.bincount(patient, column) / tubes for column in X.T], axis=1)
+        return _even(weight) - int(np.linalg.matrix_rank(X - means[patient]))
+    if ((late > 0) & (late < tubes)).any():
+        return _even(weight) - rank
+    parts = [weight[own] for own in (late > 0, late == 0)]
+    noise = sum(own.sum() ** 2 / max(_even(own) - 1, 1e-9) for own in parts)
+    return float(weight.sum() ** 2 / noise) - (rank - 2)
+
+
+def _even(weight: NDArray) -> float:
+    """Return how many patients of equal weight these are worth."""
+    return float(weight.sum() ** 2 / np.sum(weight**2))
+
+
+def patient_weights(model: str, fit: Fit, of: NDArray, X: NDArray, patient: NDArray) -> NDArray[np.float64]:
+    """Return the share of each patient in the variance of the last coefficient of a fitted model; shape (n_patients,).
+
+    Of the information ``I = sum X_i' V_i^-1 X_i`` it is ``a' (X_i' V_i^-1 X_i) a`` with a the last column of ``I^-1``:
+    V_i is what binomial counts with the fitted intercept of patients, or beta-binomial counts, vary by.
+
+    Examples
+    --------
+    >>> X = np.column_stack([np.ones(4), [0.0, 1, 0, 1]])
+    >>> fit = Fit(np.array([-2.0, 0]), np.zeros(2), 0.5, 0.0)
+    >>> of, patient = np.array([100, 100, 900, 900]), np.array([0, 0, 1, 1])
+    >>> patient_weights("binomial-mixed", fit, of, X, patient).round(2).tolist()
+    [0.1, 0.9]
+    """
+    mu = 1 / (1 + np.exp(-X @ fit.estimate))
+    information = of * mu * (1 - mu)
+    shared = fit.spread**2
+    if model == "beta-binomial":
+        information, shared = information / (1 + (of - 1) * fit.spread), 0.0
+    parts = []
+    for one in range(int(patient.max()) + 1):
+        own, w = X[patient == one], information[patient == one]
+        moved = own.T @ w
+        parts.append((own.T * w) @ own - shared / (1 + shared * w.sum()) * np.outer(moved, moved))
+    last = np.linalg.pinv(np.sum(parts, axis=0))[:, -1]
+    weight = np.array([last @ part @ last for part in parts])
+    return weight / weight.sum()
 
 
 def _without(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray, fit: Fit) -> list[float]:
@@ -68,9 +120,10 @@ def count_test(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray
     """Test the last column of ``X`` (0 or 1) in a model of counts.
 
     t is the coefficient over its jackknife error, ``sqrt((m - 1) / m sum (b_(-i) - mean)^2)`` over the m patients left
-    out in turn, on the degrees of freedom of :func:`patient_df`. Wald's z and the chi-squared likelihood ratio of these
-    models reject too often with few patients, and half of true nulls where tubes vary in a way the model lacks; the
-    jackknife does not rely on the model's variance (``benchmarks/calibration.py``).
+    out in turn, on the degrees of freedom of :func:`patient_df`: where a few patients have most of the cells, a few
+    patients are all there is. Wald's z and the chi-squared likelihood ratio of these models reject too often with few
+    patients, and half of true nulls where tubes vary in a way the model lacks; the jackknife does not rely on the
+    model's variance (``benchmarks/calibration.py``).
 
     Parameters
     ----------
@@ -81,8 +134,9 @@ def count_test(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray
 
     Returns
     -------
-    ``estimate ci_low ci_high`` (log odds ratio), ``statistic p`` and ``spread`` of the model; ``reason`` where a level,
-    also without one patient, has no cell of the population or no other, so that the ratio cannot be told.
+    ``estimate ci_low ci_high`` (log odds ratio), ``statistic p df`` and ``spread`` of the model; ``reason`` where a
+    level, also without one patient, has no cell of the population or no other, so that the ratio cannot be told, a
+    group has fewer than 3 patients, or next to all cells are those of one patient.
 
     Examples
     --------
@@ -96,19 +150,35 @@ def count_test(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray
     """
     from scipy.special import stdtr, stdtrit
 
-    out: dict[str, Any] = dict.fromkeys(("estimate", "ci_low", "ci_high", "statistic", "p", "spread"), NAN)
+    out: dict[str, Any] = dict.fromkeys(("estimate", "ci_low", "ci_high", "statistic", "p", "spread", "df"), NAN)
     if not _both(n, of, X[:, -1]):
-        return out | {"reason": "no cell, or every cell, of a level is of the population"}
+        return out | {"reason": "no cell, or every cell, of a level is of the population: take `t`"}
     fit = _fit(model, n, of, X, patient)
     estimate = float(fit.estimate[-1])
     out |= {"estimate": estimate, "spread": fit.spread}
     without = np.array(_without(model, n, of, X, patient, fit))
     if np.isnan(without).any():
-        return out | {"reason": "without one of the patients the change cannot be told"}
-    m, df = len(without), patient_df(X, patient)
+        return out | {"reason": "without one of the patients the change cannot be told: take `t`"}
+    small = _small(X, patient)
+    if small:
+        return out | {"reason": small}
+    weight = patient_weights(model, fit, of, X, patient)
+    m, df = len(without), patient_df(X, patient, weight)
     error = float(np.sqrt((m - 1) / m * np.sum((without - without.mean()) ** 2)))
-    if df < 1 or not error > 0:
-        return out | {"reason": "too few patients for these columns" if df < 1 else "patients do not differ at all"}
+    if not error > 1e-5 * max(1.0, abs(estimate)):
+        return out | {"reason": "patients do not differ at all"}
+    if df < 1:
+        return out | {"reason": f"cells are spread so unevenly that patients are worth {_even(weight):.1f} alike: take "
+                      f"`{'t' if model == 'beta-binomial' else 'beta-binomial'}`"}  # fmt: skip
     t, half = estimate / error, float(stdtrit(df, 0.975)) * error
-    return out | {"ci_low": estimate - half, "ci_high": estimate + half, "statistic": t,
+    return out | {"ci_low": estimate - half, "ci_high": estimate + half, "statistic": t, "df": df,
                   "p": float(2 * stdtr(df, -abs(t))), "reason": ""}  # fmt: skip
+
+
+def _small(X: NDArray, patient: NDArray) -> str:
+    """Say that a group of patients with one level each is too small; empty where patients have both or are enough."""
+    groups = [set(patient[X[:, -1] == v].tolist()) for v in np.unique(X[:, -1])]
+    if len(groups) < 2 or groups[0] & groups[1] or min(map(len, groups)) >= _FEWEST:
+        return ""
+    few = min(map(len, groups))
+    return f"{few} patient{'s' if few > 1 else ''} in a group, models of counts need {_FEWEST}: take `moderated-t`"

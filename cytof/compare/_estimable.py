@@ -68,7 +68,9 @@ def confounded(table: pd.DataFrame, effect: NDArray[np.float64], columns: Sequen
     return needed
 
 
-def estimable(table: pd.DataFrame, effect: NDArray[np.float64], columns: Sequence[str], contrast: str) -> None:
+def estimable(
+    table: pd.DataFrame, effect: NDArray[np.float64], columns: Sequence[str], contrast: str, *, where: str = "compare"
+) -> None:
     """Refuse a contrast that cannot be told from the columns it is adjusted for.
 
     Raises
@@ -85,6 +87,6 @@ def estimable(table: pd.DataFrame, effect: NDArray[np.float64], columns: Sequenc
         names = " and ".join(f"`{c}`" for c in found)
         raise UsageError(
             f"{contrast} cannot be told from {names}: in this design they coincide",
-            where="compare",
+            where=where,
             hint=f"leave out {names}, or add samples in which they differ from the contrast",
         )

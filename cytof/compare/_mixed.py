@@ -64,14 +64,25 @@ def mixed_row(y: NDArray, X: NDArray, patient: NDArray, *, level: float = 0.95) 
     row: dict[str, Any] = dict.fromkeys(("estimate", "ci_low", "ci_high", "statistic", "p"), float("nan"))
     if np.ptp(y) == 0 or len(y) <= X.shape[1]:
         return row | {"note": "all values are equal" if np.ptp(y) == 0 else "fewer samples than coefficients"}
+    if _exactly(y, X, patient):
+        estimate = float(np.linalg.lstsq(X, y, rcond=None)[0][-1])
+        return row | {"estimate": estimate, "note": "values do not vary about the model"}
     fit = mixed(y, X, patient)
     estimate, error, df = (float(v[-1]) for v in (fit.estimate, fit.error, fit.df))
-    if not error > 0:
-        return row | {"estimate": estimate, "note": "values do not vary about the model"}
     half = float(stdtrit(df, (1 + level) / 2)) * error
     return {"estimate": estimate, "ci_low": estimate - half, "ci_high": estimate + half,
             "statistic": float(fit.statistic[-1]), "p": float(fit.p[-1]),
             "note": f"Satterthwaite's degrees of freedom {df:.1f}"}  # fmt: skip
+
+
+def _exactly(y: NDArray, X: NDArray, patient: NDArray) -> bool:
+    """Tell whether the columns, or the columns and the patients, leave nothing of the values but rounding."""
+    who = np.unique(patient, return_inverse=True)[1]
+    for design in (X, np.column_stack([X, np.eye(int(who.max()) + 1)[who]])):
+        fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+        if rank < len(y) and np.abs(y - design @ fitted).max() <= 1e-9 * np.abs(y).max():
+            return True
+    return False
 
 
 class _Model:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Overlap", "delong", "overlap", "permutation", "rank_sum", "welch"]
+__all__ = ["N_PERMUTATIONS", "Overlap", "delong", "overlap", "permutation", "rank_sum", "welch"]
 
 N_PERMUTATIONS = 999
+_FLAT = 1e-10  # an error below this share of the largest value is rounding
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,8 @@ def welch(x: NDArray, y: NDArray, *, level: float = 0.95) -> tuple[float, float,
         return estimate, nan, nan, nan, nan
     of_x, of_y = x.var(ddof=1) / m, y.var(ddof=1) / n
     spread = float(of_x + of_y)
-    if not spread > 0:
+    largest = max(abs(float(v)) for own in (x, y) for v in (own.min(), own.max()))
+    if not spread > (_FLAT * largest) ** 2:
         return estimate, nan, nan, nan, nan
     freedom = spread**2 / (of_x**2 / (m - 1) + of_y**2 / (n - 1))
     t = estimate / np.sqrt(spread)

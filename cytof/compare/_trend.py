@@ -9,15 +9,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cytof._check import has_columns, one_of
-from cytof.compare._abundance import share_scale
 from cytof.compare._adjust import adjust
-from cytof.compare._replicates import compare_units
+from cytof.compare._replicates import FLAT, finish, one_sample
+from cytof.compare._shares import check_counts, shares_of
 from cytof.keys import Obs, Tables
 
 __all__ = ["spline_columns", "trend"]
 
 NAN = float("nan")
 _YEAR = 365.25
+_BENDS_FROM = 8  # patients, for a spline of three columns; two below
 
 
 def spline_columns(day: NDArray, *, df: int = 3) -> NDArray[np.float64]:
@@ -54,13 +55,16 @@ def trend(table: pd.DataFrame, *, transform: str = "logit", shape: str = "auto")
     shape
         ``line``: a slope a patient (from 2 visits), a t test of the slopes over patients, from 3 patients on; of one
         patient (from 3 visits) the t test of its own regression, visits being the unit. ``spline``: with more than
-        three visits also an F test of a natural cubic spline over days beside an intercept a patient. ``auto``: both
-        where there are more than three visits.
+        three visits also a natural cubic spline over days, fitted patient by patient (2 columns, from 8 patients on 3)
+        and its coefficients tested over patients by Hotelling's T2, so that patients whose own courses differ but have
+        no direction in common are no evidence. It needs more patients than columns, and leaves out those with fewer
+        visits than coefficients. ``auto``: both where there are more than three visits.
 
     Returns
     -------
     DataFrame, ``keys.Tables.TEST`` and ``note``: ``contrast`` is ``per year`` (estimate: change of the transformed
-    share a year, with its interval) or ``spline over days`` (statistic F, no estimate).
+    share a year, with its interval) or ``spline over days`` (statistic F, no estimate). Where few cells are counted
+    the visits of a patient are compared at equal depth, as in :func:`abundance`.
 
     Examples
     --------
@@ -70,77 +74,117 @@ def trend(table: pd.DataFrame, *, transform: str = "logit", shape: str = "auto")
     >>> found[["contrast", "unit", "n_units"]].values.tolist(), found["estimate"].round(2).tolist()
     ([['per year', 'patient', 3]], [0.57])
 
-    Source: Matthews et al. 1990, BMJ 300:230 (one summary a patient).
+    Source: Matthews et al. 1990, BMJ 300:230 (one summary a patient); Hotelling 1931, Ann Math Stat 2:360.
     """
     one_of(transform, ("logit", "arcsine"), "transform")
     one_of(shape, ("auto", "line", "spline"), "shape")
     needed = [Obs.SAMPLE, Obs.PATIENT, Obs.DAY, "population", "n", "n_denominator"]
     has_columns(table.columns, needed, where="compare.trend")
-    table = table.reset_index(drop=True)
-    frame = table.assign(_value=share_scale(table["n"], table["n_denominator"], transform))
+    table = check_counts(table, [Obs.PATIENT], "compare.trend")
     rows: list[dict[str, Any]] = []
-    for population, whole in frame.groupby("population", observed=True, sort=False):
-        part = whole[np.isfinite(whole["_value"]) & np.isfinite(whole[Obs.DAY].astype(float))]
+    for population, whole in table.groupby("population", observed=True, sort=False):
+        part = whole[(whole["n_denominator"] > 0) & np.isfinite(whole[Obs.DAY].astype(float))]
         head = {"subset": str(population), "marker": "share"}
+        found = shares_of(part, transform)
+        part = part.assign(_value=found.value, _counting=found.counting)
+        made = []
         if shape != "spline":
-            rows.append(head | _line(part))
+            made.append(_line(part))
         if shape == "spline" or (shape == "auto" and part[Obs.DAY].nunique() > 3):
-            rows.append(head | _spline(part))
+            made.append(_spline(part))
+        rows.extend(head | _told(row, found.none, found.note) for row in made)
     out = pd.DataFrame(rows, columns=[*Tables.TEST, "note"])
     out["q"] = adjust(out["p"].to_numpy(float))
     return out
 
 
-def _slope(part: pd.DataFrame) -> float:
-    day = part[Obs.DAY].to_numpy(float)
-    if len(np.unique(day)) < 2:
-        return NAN
-    return float(np.polyfit(day / _YEAR, part["_value"].to_numpy(float), 1)[0])
+_NUMBERS = ("estimate", "ci_low", "ci_high", "statistic", "p")
+
+
+def _told(row: dict[str, Any], none: str, note: str) -> dict[str, Any]:
+    """Add what the shares have to say to a row; nothing is tested without cells."""
+    if none:
+        return row | dict.fromkeys(_NUMBERS, NAN) | {"note": none}
+    return row | {"note": "; ".join(filter(None, (note, row["note"])))}
+
+
+def _patients(part: pd.DataFrame) -> list[tuple[NDArray, NDArray, NDArray]]:
+    """Return days, values and counting variances of each patient."""
+    columns = (Obs.DAY, "_value", "_counting")
+    return [tuple(own[c].to_numpy(float) for c in columns) for _, own in part.groupby(part[Obs.PATIENT].astype(str))]
+
+
+def _fitted(X: NDArray, y: NDArray, counting: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the coefficients beside the intercept, and what counting of cells alone makes them vary by."""
+    inverse = np.linalg.pinv(np.column_stack([np.ones(len(y)), X]))[1:]
+    return inverse @ y, (inverse * counting) @ inverse.T
 
 
 def _line(part: pd.DataFrame) -> dict[str, Any]:
     """Return the slope a year: over patients from three on, else of the visits of one."""
-    slopes = {i: _slope(own) for i, (_, own) in enumerate(part.groupby(part[Obs.PATIENT].astype(str)))}
-    known = {i: s for i, s in slopes.items() if not np.isnan(s)}
-    empty = {"contrast": "per year", "unit": "patient", "n_units": len(known), "test": "t of slopes"}
-    empty |= dict.fromkeys(("estimate", "ci_low", "ci_high", "statistic", "p"), NAN)
-    if len(known) >= 3:
-        row = compare_units(known, dict.fromkeys(known, 0.0), test="t", words=("", ""))
-        return empty | {k: v for k, v in row.items() if not k.startswith("_") and k != "test"}
-    if len(slopes) == 1 and part[Obs.DAY].nunique() >= 3:
-        from scipy.stats import linregress, t
+    each = _patients(part)
+    slopes = [_fitted(day[:, None] / _YEAR, y, v) for day, y, v in each if len(np.unique(day)) > 1]
+    row: dict[str, Any] = {"contrast": "per year", "unit": "patient", "n_units": len(slopes), "test": "t of slopes"}
+    row |= dict.fromkeys(_NUMBERS, NAN) | {"note": ""}
+    if len(slopes) >= 3:
+        found = one_sample({i: float(slope[0]) for i, (slope, _) in enumerate(slopes)})
+        if found["note"]:
+            found["note"] = "the slopes of all patients are equal"
+        counting = float(np.sqrt(sum(v[0, 0] for _, v in slopes))) / len(slopes)
+        return row | finish([found | {"_counting": counting}], "t")[0] | {"test": "t of slopes"}
+    if len(each) == 1 and len(np.unique(each[0][0])) >= 3:
+        return row | _one_patient(*each[0])
+    estimate = float(np.mean([slope[0] for slope, _ in slopes])) if slopes else NAN
+    reason = "fewer than 3 patients with two visits" if len(each) > 1 else "fewer than 3 visits of one patient"
+    return row | {"estimate": estimate, "note": reason}
 
-        found = linregress(part[Obs.DAY].to_numpy(float) / _YEAR, part["_value"].to_numpy(float))
-        half = float(t.ppf(0.975, len(part) - 2)) * found.stderr
-        return empty | {
-            "unit": "visit", "n_units": len(part), "test": "t of one regression", "estimate": float(found.slope),
-            "ci_low": found.slope - half, "ci_high": found.slope + half,
-            "statistic": float(found.slope / found.stderr) if found.stderr > 0 else NAN, "p": float(found.pvalue),
-            "note": "visits of one patient: nothing is said of other patients",
-        }  # fmt: skip
-    estimate = float(np.mean(list(known.values()))) if known else NAN
-    reason = "fewer than 3 patients with two visits" if len(slopes) > 1 else "fewer than 3 visits of one patient"
-    return empty | {"estimate": estimate, "note": reason}
+
+def _one_patient(day: NDArray, y: NDArray, counting: NDArray) -> dict[str, Any]:
+    """Return the t test of the regression of one patient's visits."""
+    from scipy.stats import linregress, t
+
+    found = linregress(day / _YEAR, y)
+    row = {"unit": "visit", "n_units": len(y), "test": "t of one regression", "estimate": float(found.slope),
+           "note": "visits of one patient: nothing is said of other patients"}  # fmt: skip
+    rest = y - found.intercept - found.slope * day / _YEAR
+    if np.abs(rest).max() <= FLAT * np.abs(y).max():
+        return row | {"note": f"the visits lie on a line: no spread to test against; {row['note']}"}
+    half = float(t.ppf(0.975, len(y) - 2)) * found.stderr
+    row |= {"ci_low": found.slope - half, "ci_high": found.slope + half, "p": float(found.pvalue),
+            "statistic": float(found.slope / found.stderr)}  # fmt: skip
+    own = float(np.sqrt(_fitted(day[:, None] / _YEAR, y, counting)[1][0, 0]))
+    return finish([row | {"_counting": own}], "t")[0]
 
 
 def _spline(part: pd.DataFrame) -> dict[str, Any]:
-    """Return the F test of a spline over days beside an intercept a patient."""
-    from scipy.stats import f
+    """Return Hotelling's T2 of the coefficients of a spline over days that is fitted patient by patient."""
+    from scipy.stats import chi2, f
 
-    codes, who = pd.factorize(part[Obs.PATIENT].astype(str), sort=True)
-    row = {"contrast": "spline over days", "unit": "patient", "n_units": len(who), "test": "F of spline"}
-    row |= dict.fromkeys(("estimate", "ci_low", "ci_high", "statistic", "p"), NAN)
+    each = _patients(part)
+    row = {"contrast": "spline over days", "unit": "patient", "test": "F of spline", "n_units": len(each), "note": ""}
+    row |= dict.fromkeys(_NUMBERS, NAN)
     days = part[Obs.DAY].nunique()
     if days <= 3:
         return row | {"note": f"a spline needs more than 3 visits, found {days}"}
-    y, small = part["_value"].to_numpy(float), np.eye(len(who))[codes]
-    bent = spline_columns(part[Obs.DAY].to_numpy(float))
-    large = np.column_stack([small, bent])
-    rest = [y - X @ np.linalg.lstsq(X, y, rcond=None)[0] for X in (small, large)]
-    rank = int(np.linalg.matrix_rank(large))
-    more, free = rank - len(who), len(y) - rank
-    if free < 1 or more < 1 or not rest[1] @ rest[1] > 0:
-        return row | {"note": f"{len(y)} samples are too few for {rank} coefficients"}
-    ratio = float((rest[0] @ rest[0] - rest[1] @ rest[1]) / more / (rest[1] @ rest[1] / free))
-    note = "" if len(who) >= 3 else "visits are the unit: nothing is said of other patients"
-    return row | {"statistic": ratio, "p": float(f.sf(ratio, more, free)), "note": note}
+    q = 3 if len(each) >= _BENDS_FROM else 2
+    bent = spline_columns(part[Obs.DAY].to_numpy(float), df=q)
+    codes = pd.factorize(part[Obs.PATIENT].astype(str), sort=True)[0]
+    own = [bent[codes == i] for i in range(len(each))]
+    enough = [i for i, X in enumerate(own) if np.linalg.matrix_rank(X - X.mean(axis=0)) == q]
+    n, lost = len(enough), len(each) - len(enough)
+    left = f"{lost} patient{'s' if lost > 1 else ''} with fewer than {q + 1} visits left out" if lost else ""
+    row |= {"n_units": n, "note": left}
+    if n <= q:
+        short = f"a spline needs {q + 1} patients with {q + 1} visits, found {n}: of fewer nothing is said of others"
+        return row | {"note": "; ".join(filter(None, (short, left)))}
+    fits = [_fitted(own[i], *each[i][1:]) for i in enough]
+    at = np.stack([coefficient for coefficient, _ in fits])
+    mean, spread = at.mean(axis=0), np.atleast_2d(np.cov(at, rowvar=False))
+    if np.linalg.matrix_rank(spread, hermitian=True) < q:
+        return row | {"note": "; ".join(filter(None, ("the courses of patients do not differ", left)))}
+    ratio = float(mean @ np.linalg.solve(spread, mean)) * n * (n - q) / (q * (n - 1))
+    p = float(f.sf(ratio, q, n - q))
+    counting = np.sum([v for _, v in fits], axis=0) / n**2
+    if np.isfinite(counting).all():  # few cells: no smaller than counting allows
+        p = max(p, float(chi2.sf(mean @ np.linalg.pinv(counting) @ mean, q)))
+    return row | {"statistic": ratio, "p": p}
