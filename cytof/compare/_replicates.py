@@ -102,7 +102,7 @@ def one_sample(values: Mapping[Any, float], *, test: str = "t", short: str = "fe
 
 
 def _row(values: tuple[NDArray, ...], size: float, left: str, test: str, words: tuple[str, str], seed: int) -> Row:
-    row = _paired(values[0], size, words) if len(values) == 1 else _apart(*values, size, words, test)
+    row = _paired(values[0], size, words) if len(values) == 1 else _apart(values[0], values[1], size, words, test)
     row["note"] += [left] if left else []
     if test in ("rank-sum", "permutation") and not np.isnan(row["ci_low"]):
         row |= _exact_row(values, ranks=test == "rank-sum", seed=seed, notes=row["note"])

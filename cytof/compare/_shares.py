@@ -79,19 +79,19 @@ def thinned(n: float, of: float, depth: float, transform: str) -> float:
 
     Source: Hoffman et al. 2001, Biometrika 88:1121 (the mean over all draws in place of one).
     """
-    from scipy.special import gammaln
-
     if depth >= of:
         return float(share_scale(np.array([n]), np.array([of]), transform)[0])
     mean = depth * n / of
     k = _span(max(0, depth - (of - n)), min(n, depth), mean, float(np.sqrt(mean * (1 - n / of))))
-
-    def ways(total: float, drawn: NDArray) -> NDArray:
-        return gammaln(total + 1) - gammaln(drawn + 1) - gammaln(total - drawn + 1)
-
-    log = ways(n, k) + ways(of - n, depth - k)
+    log = _log_ways(n, k) + _log_ways(of - n, depth - k)
     weight = np.exp(log - log.max())
     return float(weight @ share_scale(k, np.full(len(k), depth), transform) / weight.sum())
+
+
+def _log_ways(total: float, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.special import gammaln
+
+    return -gammaln(drawn + 1) - gammaln(total - drawn + 1)
 
 
 def counting_variance(depth: float, share: float, transform: str) -> float:
@@ -102,10 +102,9 @@ def counting_variance(depth: float, share: float, transform: str) -> float:
     >>> counting_variance(10_000, 0.5, "arcsine") < 1.01 / 40_000
     True
     """
-    from scipy.stats import binom
-
     k = _span(0, depth, depth * share, float(np.sqrt(depth * share * (1 - share))))
-    weight, value = binom.pmf(k, depth, share), share_scale(k, np.full(len(k), depth), transform)
+    log = _log_ways(depth, k) + k * np.log(share) + (depth - k) * np.log1p(-share)
+    weight, value = np.exp(log - log.max()), share_scale(k, np.full(len(k), depth), transform)
     mean = weight @ value / weight.sum()
     return float(weight @ (value - mean) ** 2 / weight.sum())
 
