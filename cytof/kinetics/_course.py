@@ -22,7 +22,8 @@ def checked(courses: pd.DataFrame, *, where: str = "courses") -> pd.DataFrame:
     ----------
     courses
         Columns ``keys`` :data:`COURSE`; optional ``detected`` (bool: seen, though perhaps not quantified; default: not
-        below the limit) and ``after_reinfusion`` (bool: taken after another CAR T product; default: none).
+        below the limit), ``after_reinfusion`` (bool: taken after another CAR T product; default: none) and ``note``
+        (text of a row, for instance what was pooled).
     where
         Name of the table in messages.
 
@@ -55,6 +56,7 @@ def checked(courses: pd.DataFrame, *, where: str = "courses") -> pd.DataFrame:
     flags = {"detected": ~table["below_limit"], "after_reinfusion": pd.Series(False, index=table.index)}
     for name, default in flags.items():
         table[name] = table[name].astype(bool) if name in table else default
+    table["note"] = table["note"].fillna("").astype(str) if "note" in table else ""
     _assert_usable(table, where)
     return table.sort_values(["patient_id", "assay", "day"], kind="stable", ignore_index=True)
 

@@ -16,6 +16,9 @@ __all__ = ["HalfLife", "MIN_BI", "MIN_MONO", "half_life"]
 MIN_MONO, MIN_BI = 3, 7
 """Quantified points after the peak that one and two exponentials need."""
 
+FLAT = 1e-6
+"""A course that falls by less than a millionth from the first to the last day after the peak does not decline."""
+
 Vector = NDArray[np.float64]
 
 
@@ -126,7 +129,7 @@ def _mono(x: Vector, y: Vector, censored: NDArray[np.bool_], level: float) -> Ha
         method = "Student's t"
         wide = float(stdtrit(n - 2, (1 + level) / 2) * sigma * np.sqrt(n / (n - 2) / spread))
         low, high = rate - wide, rate + wide
-    return _from_rates(rate, low, high, "mono-exponential", method, (n, n_seen))
+    return _from_rates(rate, (low, high), x[-1] - x[0], "mono-exponential", method, (n, n_seen))
 
 
 def _bi(x: Vector, y: Vector, censored: NDArray[np.bool_], level: float, *, force: bool) -> HalfLife | None:
@@ -149,7 +152,7 @@ def _bi(x: Vector, y: Vector, censored: NDArray[np.bool_], level: float, *, forc
         return 2 * (two.top - profile_two(x, y, censored, b, two)) - height
 
     low, high = _crossings(fall, rate, step, floor=0.0)
-    return _from_rates(rate, low, high, "bi-exponential", "profile likelihood", (n, n_seen))
+    return _from_rates(rate, (low, high), x[-1] - x[0], "bi-exponential", "profile likelihood", (n, n_seen))
 
 
 def _crossings(
@@ -173,10 +176,13 @@ def _crossings(
     return found[0], found[1]
 
 
-def _from_rates(rate: float, low: float, high: float, model: str, method: str, n: tuple[int, int]) -> HalfLife:
+def _from_rates(
+    rate: float, limits: tuple[float, float], span: float, model: str, method: str, n: tuple[int, int]
+) -> HalfLife:
+    low, high = limits
     fastest = np.log(2) / high if high > 0 else np.inf
     slowest = np.log(2) / low if low > 0 else np.inf
-    if rate <= 0:
+    if rate * span <= FLAT:
         reason = "no decline after the peak" if model.startswith("mono") else "the slow phase does not decline"
         return HalfLife(np.nan, float(fastest), np.inf, "not estimable", method, *n, reason)
     return HalfLife(float(np.log(2) / rate), float(fastest), float(slowest), model, method, *n)

@@ -15,8 +15,12 @@ PARAMETERS = (
     "patient_id", "assay", "unit", "n", "n_quantified", "cmax", "tmax", "tlast", "tlast_before", "tlast_status",
     "auc_0_28", "auc_0_last", "auc_reason", "half_life", "half_life_low", "half_life_high", "half_life_of",
     "half_life_model", "half_life_method", "half_life_n", "half_life_n_quantified", "half_life_reason", "censored_from",
+    "note",
 )  # fmt: skip
 """Columns of :func:`parameters`."""
+
+VISIT_WINDOW = 7.0
+"""Days by which the visit of day 28 may come late: a sample below the limit up to then closes the area to day 28."""
 
 
 def parameters(courses: pd.DataFrame, *, level: float = 0.95, model: str = "auto") -> pd.DataFrame:
@@ -25,7 +29,7 @@ def parameters(courses: pd.DataFrame, *, level: float = 0.95, model: str = "auto
     Parameters
     ----------
     courses
-        Columns ``patient_id day assay value unit limit below_limit``; optional ``detected after_reinfusion``
+        Columns ``patient_id day assay value unit limit below_limit``; optional ``detected after_reinfusion note``
         (see :func:`cytof.kinetics.checked`). ``day``: since the infusion.
     level
         Coverage of the half-life's limits.
@@ -36,12 +40,14 @@ def parameters(courses: pd.DataFrame, *, level: float = 0.95, model: str = "auto
     -------
     DataFrame, columns :data:`PARAMETERS`, one row a patient and assay. ``cmax tmax``: largest quantified value and its
     (first) day. The last detection lies between ``tlast`` (last day detected) and ``tlast_before`` (first day after it
-    without detection); ``tlast_status`` is ``interval``, ``right censored`` (no later sample; ``tlast_before`` NaN) or
-    ``never detected``. ``auc_0_28 auc_0_last``: value x days, linear up, logarithmic down; below the limit counts 0
-    before the peak and is left out after it; where a course fell below the limit before day 28 and stayed there, both
-    areas are equal; ``auc_reason`` tells that, or why there is none. ``half_life*``: days; ``half_life_of`` is
-    ``share`` (unit ``%`` or ``fraction``), ``absolute`` (cells per volume) or ``per DNA``. Samples
-    ``after_reinfusion`` are left out, and ``censored_from`` is the first such day.
+    without detection); ``tlast_status`` is ``interval``, ``right censored`` (no later sample; ``tlast_before`` NaN),
+    ``never detected`` or ``no sample``. ``auc_0_28 auc_0_last``: value x days, linear up, logarithmic down; below the
+    limit counts 0 before the peak and is left out after it; where a course was seen below the limit by day 28 (or
+    within the week after it) and stayed there, both areas are equal; ``auc_reason`` tells that, or why there is none,
+    and then the least it can be. ``half_life*``: days; ``half_life_of`` is ``share`` (unit ``%`` or ``fraction``),
+    ``absolute`` (cells per volume) or ``per DNA``. Samples ``after_reinfusion`` are left out, and ``censored_from`` is
+    the first such day; samples before day 0 are no part of the course: ``note`` counts them, and repeats the notes of
+    the course.
 
     Raises
     ------
@@ -62,19 +68,37 @@ def parameters(courses: pd.DataFrame, *, level: float = 0.95, model: str = "auto
 
 
 def _one(course: pd.DataFrame, level: float, model: str) -> dict[str, object]:
-    again = course["after_reinfusion"].to_numpy()
-    kept = course[~again]
+    again = course["after_reinfusion"].to_numpy(bool)
+    before = (course["day"] < 0).to_numpy(bool) & ~again
+    kept = course[~again & ~before]
     day, value, limit = (kept[c].to_numpy(float) for c in ("day", "value", "limit"))
     below = kept["below_limit"].to_numpy(bool)
     first = course.iloc[0]
     found: dict[str, object] = {c: first[c] for c in ("patient_id", "assay", "unit")}
     found |= {"n": len(kept), "n_quantified": int((~below).sum())}
     found["censored_from"] = float(course.loc[again, "day"].min()) if again.any() else np.nan
+    found["note"] = _note(course["day"].to_numpy(float)[before], kept["note"])
     top = int(np.argmax(np.where(below, -np.inf, value))) if (~below).any() else None
     found |= {"cmax": np.nan if top is None else value[top], "tmax": np.nan if top is None else day[top]}
-    return found | _last(day, kept["detected"].to_numpy(bool)) | _areas(day, value, below) | _decline(
-        half_life(day, value, below, limit, level=level, model=model), str(first["unit"])
-    )  # fmt: skip
+    found |= _last(day, kept["detected"].to_numpy(bool)) | _areas(day, value, below)
+    found |= _decline(half_life(day, value, below, limit, level=level, model=model), str(first["unit"]))
+    return found if len(kept) else found | _no_sample(bool(again.any()), bool(before.any()))
+
+
+def _note(before: np.ndarray, notes: pd.Series) -> str:
+    said = []
+    if len(before):
+        word = "sample" if len(before) == 1 else "samples"
+        days = ", ".join(f"{d:g}" for d in before)
+        said.append(f"{len(before)} {word} before the infusion (day {days}), no part of the course")
+    return "; ".join([*said, *dict.fromkeys(n for n in notes if n)])
+
+
+def _no_sample(again: bool, before: bool) -> dict[str, object]:
+    told = {"before the infusion": before, "after another CAR T product": again}
+    where = [words for words, some in told.items() if some]
+    reason = f"no sample of this course: all are {' or '.join(where)}"
+    return {"tlast_status": "no sample", "auc_reason": reason, "half_life_reason": reason}
 
 
 def _last(day: np.ndarray, detected: np.ndarray) -> dict[str, object]:
@@ -98,12 +122,19 @@ def _areas(day: np.ndarray, value: np.ndarray, below: np.ndarray) -> dict[str, o
     if not ((day >= 0) & (day <= 28)).any():
         early, reason = np.nan, "no AUC 0-28: no sample between day 0 and day 28"
     elif np.isnan(early):
-        last = float(t[-1])
-        if (day > last).any():
-            early, reason = whole, f"below the limit after day {last:g}: counted as 0 until day 28"
-        else:
-            reason = f"no AUC 0-28: the last sample is of day {last:g}"
+        early, reason = _until_28(float(t[-1]), day, whole)
     return {"auc_0_28": early, "auc_0_last": whole, "auc_reason": reason}
+
+
+def _until_28(last: float, day: np.ndarray, whole: float) -> tuple[float, str]:
+    """Return area to day 28, and how it was closed, of a course whose last quantified sample is before it."""
+    later = day[day > last]
+    if not len(later):
+        return np.nan, f"no AUC 0-28: the last sample is of day {last:g}"
+    if later.min() > 28 + VISIT_WINDOW:
+        seen = f"nothing was seen between day {last:g} and day {later.min():g}"
+        return np.nan, f"no AUC 0-28: {seen}; at least {whole:.4g} (to day {last:g})"
+    return whole, f"below the limit after day {last:g}: counted as 0 until day 28"
 
 
 def _decline(found: object, unit: str) -> dict[str, object]:

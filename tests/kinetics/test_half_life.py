@@ -111,6 +111,14 @@ def test_without_a_decline_the_lower_limit_stands() -> None:
     assert found.low > 0
 
 
+@pytest.mark.parametrize("days", [(60, 180, 365, 730, 1825), (14, 28, 60, 91, 182, 365, 547, 730, 1095)])
+def test_a_level_course_does_not_decline_by_float_noise(days) -> None:
+    for value in (2000.0, 0.1, 1234.567):
+        found = half_life(days, [value] * len(days), [False] * len(days), [np.nan] * len(days))
+        assert (found.model, found.reason) == ("not estimable", "no decline after the peak")
+        assert (np.isnan(found.days), found.high) == (True, np.inf)
+
+
 def test_below_the_limit_without_a_limit_is_a_reason() -> None:
     found = half_life([7, 14, 28, 60, 90], [9, 5, 3, 2, np.nan], [False] * 4 + [True], [np.nan] * 5)
     assert found.reason == "a value below the limit without the limit"

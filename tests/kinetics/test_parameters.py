@@ -60,6 +60,39 @@ def test_area_to_day_28_says_how_it_was_closed(value, early, reason) -> None:
         assert found["auc_0_28"] == found["auc_0_last"]
 
 
+def test_area_to_day_28_is_not_given_where_nothing_was_seen() -> None:
+    """Days 7 and 14 quantified, the next sample at day 60 below the limit; at day 33 it is a late visit of day 28."""
+    found = one(course([7, 14, 60], [100, 80, np.nan]))
+    whole = 7 * 100 / 2 + 7 * 20 / np.log(100 / 80)
+    assert found["auc_0_last"] == pytest.approx(whole)
+    assert np.isnan(found["auc_0_28"])
+    assert found["auc_reason"] == (
+        f"no AUC 0-28: nothing was seen between day 14 and day 60; at least {whole:.4g} (to day 14)"
+    )
+    late = one(course([7, 14, 33], [100, 80, np.nan]))
+    assert late["auc_0_28"] == pytest.approx(whole)
+
+
+def test_without_a_sample_nothing_is_said_of_detection() -> None:
+    found = one(course([30, 60], [9, 8], after_reinfusion=[True, True]))
+    assert (found["n"], found["tlast_status"], found["half_life_model"]) == (0, "no sample", "not estimable")
+    reason = "no sample of this course: all are after another CAR T product"
+    assert (found["auc_reason"], found["half_life_reason"], found["censored_from"]) == (reason, reason, 30)
+
+
+def test_samples_before_the_infusion_are_no_part_of_the_course() -> None:
+    """The largest value is of day -7: peak, half-life and last detection are those of the course without it."""
+    with_it = one(course([-7, 7, 14, 28, 60, 90], [500, 9, 8, 4, 2, 1]))
+    without = one(course([7, 14, 28, 60, 90], [9, 8, 4, 2, 1]))
+    assert (with_it["cmax"], with_it["tmax"], with_it["n"]) == (9, 7, 5)
+    assert with_it["note"] == "1 sample before the infusion (day -7), no part of the course"
+    pd.testing.assert_series_equal(with_it.drop("note"), without.drop("note"))
+    only = one(course([-7], [500]))
+    assert (only["tlast_status"], only["auc_reason"]) == (
+        "no sample", "no sample of this course: all are before the infusion",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("value", "last", "before", "status"),
     [
