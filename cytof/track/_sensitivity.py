@@ -45,8 +45,10 @@ def gate_sensitivity(gating: Gating, *, of: str = "CD45+") -> pd.DataFrame:
     Returns
     -------
     DataFrame, columns :data:`SENSITIVITY`: the row ``none`` first (the whole chain), then one row a step between
-    denominator and CAR gate. ``ratio``: share by that of the row ``none``. ``car_median``: median of the CAR marker on
-    the CAR T cells, arcsinh. ``note``: steps whose loss changes the share by more than a quarter.
+    denominator and CAR gate. ``ratio``: share by that of the row ``none``; infinite where the whole chain leaves no CAR
+    T cell and the chain without this step does. ``car_median``: median of the CAR marker on the CAR T cells, arcsinh.
+    ``note``: steps whose loss changes the share by more than a quarter; a step that loses every CAR T cell, with the
+    least ratio that the 95 % intervals of both shares allow.
 
     Raises
     ------
@@ -117,9 +119,27 @@ def _shares(table: pd.DataFrame) -> pd.DataFrame:
     table["dn_fraction"] = table["n_dn"] / table["n"].where(table["n"] > 0)
     table["dn_ci_low"], table["dn_ci_high"] = clopper_pearson(table["n_dn"], table["n"])
     first = table["fraction"].iloc[0]
-    table["ratio"] = table["fraction"] / first if first > 0 else np.nan
-    moved = table["ratio"] > _MOVES
-    table["note"] = np.where(
-        moved, "without it the share is " + table["ratio"].map("{:.2f}".format) + " times as large", ""
-    )
+    if first > 0 or not len(table):
+        table["ratio"] = table["fraction"] / first
+        moved = table["ratio"] > _MOVES
+        times = table["ratio"].map("{:.2f}".format)
+        table["note"] = np.where(moved, "without it the share is " + times + " times as large", "")
+    else:
+        table["ratio"] = np.where(table["n"] > 0, np.inf, np.nan)
+        table["note"] = _lost(table)
     return table[list(SENSITIVITY)]
+
+
+def _lost(table: pd.DataFrame) -> list[str]:
+    """Return the notes where the whole chain leaves no CAR T cell: which steps lose them."""
+    if not table["n_denominator"].iloc[0] > 0:
+        return ["no cells in the denominator"] * len(table)
+    none = "the whole chain leaves no CAR T cell"
+    if not (table["n"] > 0).any():
+        return [f"{none}, nor does it without any one step", *[""] * (len(table) - 1)]
+    notes = [none]
+    for n, times in zip(table["n"].iloc[1:], (table["ci_low"] / table["ci_high"].iloc[0]).iloc[1:], strict=True):
+        cells = f"{n:,} CAR T {'cell' if n == 1 else 'cells'} without it, none with it"
+        lost = f"loses every CAR T cell: {cells}, the share at least {times:.3g} times as large"
+        notes.append("" if not n else lost if times > _MOVES else f"{cells}: too few to tell")
+    return notes
