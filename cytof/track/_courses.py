@@ -12,13 +12,14 @@ from cytof.errors import InputError
 from cytof.keys import UNS, Obs
 from cytof.track._absolute import blood_count
 from cytof.track._cells import samples
+from cytof.track._tubes import pooled_tubes
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["COURSES", "courses", "persistence"]
+__all__ = ["COURSES", "courses", "one_a_day", "persistence"]
 
-COURSES = (*kinetics.COURSE, "detected", "after_reinfusion")
+COURSES = (*kinetics.COURSE, "detected", "after_reinfusion", "note")
 """Columns of :func:`courses`."""
 
 TRANSGENE, TRANSGENE_LIMIT = "transgene_copies_per_ug", "transgene_limit"
@@ -46,7 +47,9 @@ def courses(
     -------
     DataFrame, columns :data:`COURSES`. ``limit`` of a share: the limit of quantification of that sample; a share is
     ``below_limit`` unless its call is `detected`, and ``detected`` also where it is `below LOQ`. A gate without blanks
-    has no call: there a sample without a cell is below the limit, one cell.
+    has no call: there a sample without a cell is below the limit, one cell. The limit of an absolute count is that of
+    the share x the blood count, also where no cell was found. Replicate tubes of one day are counted together, and
+    ``note`` says so.
 
     Examples
     --------
@@ -58,15 +61,13 @@ def courses(
     """
     if infusions is None and adata is not None:
         infusions = adata.uns.get(UNS, {}).get("infusions")
-    table = abundance[abundance["day"].notna() & (abundance["n_denominator"] > 0)]
-    table = table[(table["call"] != "not evaluable") & table["fraction"].notna()].reset_index(drop=True)
+    table = one_a_day(abundance, adata)
     parts = [_shares(table, 100.0, "%", "CyTOF, share")]
     if table["per_ul"].notna().any():
         counted = table[table["per_ul"].notna()]
-        factor = (counted["per_ul"] / counted["fraction"].where(counted["fraction"] > 0)).to_numpy(float)
-        parts.append(_shares(counted, factor, "cells/uL", "CyTOF, absolute"))
+        parts.append(_shares(counted, counted["blood"].to_numpy(float), "cells/uL", "CyTOF, absolute"))
     if adata is not None:
-        parts += [_transgene(adata), _lymphocytes(adata)]
+        parts += [_one_value_a_day(_transgene(adata)), _one_value_a_day(_lymphocytes(adata))]
     found = pd.concat([p for p in parts if len(p)] or [parts[0]], ignore_index=True)
     found["after_reinfusion"] = _after(found, infusions)
     return found[list(COURSES)]
@@ -93,6 +94,54 @@ def persistence(
     return kinetics.parameters(courses(abundance, adata, infusions=infusions), level=level)
 
 
+def one_a_day(abundance: pd.DataFrame, adata: AnnData | None = None) -> pd.DataFrame:
+    """Return the evaluable rows of a table of shares, tubes of one day counted together; ``blood``: cells per uL."""
+    table = abundance[abundance["day"].notna() & (abundance["n_denominator"] > 0)]
+    table = table[(table["call"] != "not evaluable") & table["fraction"].notna()].reset_index(drop=True)
+    return pooled_tubes(_with_blood(table, adata))
+
+
+def _with_blood(table: pd.DataFrame, adata: AnnData | None) -> pd.DataFrame:
+    """Add the count a share was multiplied with: from the share; where it is 0 from its upper limit or the sheet.
+
+    A table that tells neither gets the patient's largest count, so that the limit is not set too low, and a ``note``.
+    """
+    blood = (table["per_ul"] / table["fraction"].where(table["fraction"] > 0)).to_numpy(float)
+    if {"per_ul_high", "ci_high"} <= set(table.columns):
+        upper = (table["per_ul_high"] / table["ci_high"].where(table["ci_high"] > 0)).to_numpy(float)
+        blood = np.where(np.isnan(blood), upper, blood)
+    if adata is not None and "sample_id" in table:
+        listed, _ = blood_count(adata, table["sample_id"].astype(str).tolist())
+        blood = np.where(np.isnan(blood), listed, blood)
+    found = table.assign(blood=np.where(table["per_ul"].isna(), np.nan, blood), note="")
+    largest = found.groupby("patient_id", sort=False)["blood"].transform("max")
+    guessed = found["blood"].isna() & found["per_ul"].notna() & largest.notna()
+    found.loc[guessed, "blood"] = largest[guessed]
+    found.loc[guessed, "note"] = [
+        f"blood count of day {day:g} is not known: the patient's largest taken" for day in found.loc[guessed, "day"]
+    ]
+    return found
+
+
+def _one_value_a_day(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a patient, assay and day: tubes of one draw repeat its value, values that differ are averaged."""
+    keys = ["patient_id", "assay", "day"]
+    if not len(table) or not table.duplicated(keys).any():
+        return table
+    rows = []
+    for _, own in table.groupby(keys, sort=False):
+        row = own.iloc[0].copy()
+        seen = own.loc[~own["below_limit"].astype(bool), "value"].unique()
+        if len(seen):
+            row["value"], row["below_limit"], row["detected"] = seen.mean(), False, True
+        else:
+            row["limit"] = own["limit"].max()
+        if len(seen) > 1:
+            row["note"] = f"mean of {len(seen)} values of day {row['day']:g}"
+        rows.append(row)
+    return pd.DataFrame(rows).astype(table.dtypes).reset_index(drop=True)
+
+
 def _shares(table: pd.DataFrame, factor: float | np.ndarray, unit: str, what: str) -> pd.DataFrame:
     called = table["call"].astype(str)
     blind = called == ""
@@ -106,6 +155,7 @@ def _shares(table: pd.DataFrame, factor: float | np.ndarray, unit: str, what: st
         "limit": least * factor,
         "below_limit": np.where(blind, table["n"] == 0, called != "detected"),
         "detected": np.where(blind, table["n"] > 0, called.isin(["detected", "below LOQ"])),
+        "note": table["note"],
     })  # fmt: skip
 
 
@@ -122,7 +172,7 @@ def _transgene(adata: AnnData) -> pd.DataFrame:
     found = pd.DataFrame({"patient_id": table[Obs.PATIENT], "day": table[Obs.DAY], "assay": "transgene",
                           "value": value,
                           "unit": "copies/ug DNA", "limit": limit,
-                          "below_limit": below, "detected": ~below})  # fmt: skip
+                          "below_limit": below, "detected": ~below, "note": ""})  # fmt: skip
     return found[(np.isfinite(value) | below) & table[Obs.DAY].notna()]
 
 
@@ -144,7 +194,8 @@ def _lymphocytes(adata: AnnData) -> pd.DataFrame:
     table = samples(adata)
     number, what = blood_count(adata, table[Obs.SAMPLE].tolist())
     found = pd.DataFrame({"patient_id": table[Obs.PATIENT], "day": table[Obs.DAY], "assay": what, "value": number,
-                          "unit": "cells/uL", "limit": np.nan, "below_limit": False, "detected": True})  # fmt: skip
+                          "unit": "cells/uL", "limit": np.nan, "below_limit": False, "detected": True,
+                          "note": ""})  # fmt: skip
     return found[np.isfinite(number) & table[Obs.DAY].notna()]
 
 

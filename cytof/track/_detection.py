@@ -33,10 +33,12 @@ __all__ = [
     "Limits",
     "SHARE_TO_SEE",
     "call",
+    "detected",
     "detection_power",
     "limit_of_blank",
     "limit_of_detection",
     "limit_of_quantification",
+    "limit_of_sum",
     "limits",
     "pooled_blanks",
 ]
@@ -84,14 +86,14 @@ def limit_of_blank(n_above: int, n_blank: int, n_at_risk: int, *, alpha: float =
     """
     if not (n_blank > 0 and n_at_risk > 0):
         return float("nan")
-    return _limit_of_blank(int(n_above), int(n_blank), int(n_at_risk), alpha)
+    return _limit_of_blank(float(n_above), int(n_at_risk) / (int(n_at_risk) + int(n_blank)), alpha)
 
 
 @lru_cache(maxsize=10_000)
-def _limit_of_blank(n_above: int, n_blank: int, n_at_risk: int, alpha: float) -> float:
+def _limit_of_blank(n_above: float, share: float, alpha: float) -> float:
+    """Return the limit where ``n_above`` blanks lie above, and cells at risk are ``share`` of them and the blanks."""
     from scipy.special import betainc
 
-    share = n_at_risk / (n_at_risk + n_blank)
     low, high = 0, 1  # the chance falls with x: double, then halve
     while betainc(high, n_above + 1, share) > alpha:
         low, high = high, 2 * high
@@ -221,8 +223,40 @@ def call(n: float, false: float, n_at_risk: float, limit: Limits) -> str:
     if not (n_at_risk > 0 and n >= 0 and limit.lob >= 0):
         return "not evaluable"
     if n > limit.lob:
-        return "detected" if n - false >= limit.loq else "below LOQ"
+        return detected(n, false, limit.loq)
     return "not detected" if limit.lod <= SHARE_TO_SEE * n_at_risk else "not evaluable"
+
+
+def detected(n: float, false: float, loq: float) -> str:
+    """Return ``detected`` or ``below LOQ`` for ``n`` cells above the limit of blank."""
+    return "detected" if n - false >= loq else "below LOQ"
+
+
+def limit_of_sum(false: float, spread: float, least: float, *, alpha: float = ALPHA, cv: float = CV) -> Limits:
+    """Return the limits of the summed count of several tubes (no limit of detection: nothing is called by it).
+
+    Parameters
+    ----------
+    false
+        False cells expected in all of them.
+    spread
+        Variance of their estimate, the sum over the tubes of ``F (1 + N / m)``. It tells ``N / m`` and the blanks
+        above the threshold, ``b = F m / N``, that one tube with the same two moments has.
+    least
+        Largest limit of blank of a tube. It stands where no blank lies above the threshold: then the limit depends on
+        ``N / m`` alone, and that of the sum lies between those of the tubes.
+
+    Examples
+    --------
+    >>> one, found = limits(10, 1000, 1000), limit_of_sum(10.0, 20.0, 0.0)
+    >>> found.lob == one.lob, round(found.loq, 6) == round(one.loq, 6)
+    (True, True)
+    """
+    loq = _quantified(spread, cv)
+    ratio = spread / false - 1 if false > 0 else 0.0
+    if not ratio > 1e-9:
+        return Limits(least, np.nan, loq)
+    return Limits(max(_limit_of_blank(false / ratio, ratio / (1 + ratio), alpha), least), np.nan, loq)
 
 
 def pooled_blanks(blanks: pd.DataFrame, sample_ids: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

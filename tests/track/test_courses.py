@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anndata
@@ -50,6 +51,75 @@ def test_not_evaluable_samples_and_those_without_a_day_are_no_points() -> None:
     assert track.courses(table)["day"].tolist() == [30]
     assert list(track.persistence(table).columns) == list(PARAMETERS)
     assert track.persistence(table.iloc[:0]).empty
+
+
+def test_limit_of_an_absolute_count_stands_where_no_cell_is_found() -> None:
+    """Limit of quantification by the denominator x blood count: 25 / 100,000 x 2,000 per uL, at 0 cells as at 300."""
+    day, n = [14, 60, 180, 365, 730, 1000], np.array([3000, 1500, 600, 300, 120, 0])
+    table = shares(day, n, per_ul=n / 100_000 * 2000.0)
+    table["ci_low"], table["ci_high"] = track.clopper_pearson(n, 100_000)
+    table["per_ul_high"] = table["ci_high"] * 2000
+    absolute = track.courses(table).query("unit == 'cells/uL'")
+    assert absolute["limit"].tolist() == pytest.approx([0.5] * 6)
+    assert set(absolute["note"]) == {""}
+    found = track.persistence(table).set_index("half_life_of")
+    assert found.loc["absolute", "half_life"] == pytest.approx(found.loc["share", "half_life"], rel=1e-9)
+    bare = track.courses(table.drop(columns="per_ul_high")).query("unit == 'cells/uL'")
+    assert bare["limit"].tolist() == pytest.approx([0.5] * 6)
+    assert bare["note"].tolist()[-1] == "blood count of day 1000 is not known: the patient's largest taken"
+
+
+def test_limit_at_no_cell_takes_the_blood_count_of_the_sheet(study: anndata.AnnData) -> None:
+    with_sheet(study, lymphocytes_per_ul={"2mo": 1000, "1yr": 1500, "3yr": 2000, "5yr": 400})
+    counts = study.uns["cytof"]["counts"]
+    counts.loc[(counts["sample_id"] == "5yr") & counts["gate"].str.endswith("CAR+"), "n"] = 0
+    table = track.abundance(study)
+    last = track.courses(table, study).query("assay.str.startswith('CyTOF, absolute')").iloc[-1]
+    assert last["limit"] == pytest.approx(table["loq"].iloc[-1] / 40_000 * 400)
+    bare = table.drop(columns=["per_ul_high", "ci_high"])
+    assert (
+        track.courses(bare, study).query("assay.str.startswith('CyTOF, absolute')").iloc[-1]["limit"] == last["limit"]
+    )
+
+
+def test_tubes_of_one_day_are_counted_together() -> None:
+    """Two tubes of one day against one tube of their sum; the other patient keeps its row as it was."""
+    two = shares([60, 60, 365], [300, 330, 100], per_ul=6.0).assign(lob=4.0, false_expected=0.0)
+    other = shares([60, 365], [900, 90], per_ul=9.0).assign(patient_id="P2", lob=4.0, false_expected=0.0)
+    found = track.persistence(pd.concat([two, other], ignore_index=True)).set_index(["patient_id", "half_life_of"])
+    assert found.loc[("P1", "share"), "cmax"] == pytest.approx(100 * 630 / 200_000)
+    assert found.loc[("P1", "share"), "note"] == "2 tubes of day 60 counted together"
+    alone = track.persistence(other).set_index(["patient_id", "half_life_of"])
+    pd.testing.assert_frame_equal(found.loc[["P2"]], alone)
+
+
+def test_pooled_tubes_have_the_call_of_their_sum(small_study: Callable[..., anndata.AnnData]) -> None:
+    """Equal tubes with 5 of 5,000 blanks above: limits as of one tube, 10 of 10,000 and twice the cells."""
+    one = small_study(n_car=20, n_host=980)
+    blanks = one.uns["cytof"]["blanks"]
+    blanks[["n", "n_above"]] = [5000, 5]
+    one.uns["cytof"]["blanks"] = blanks[blanks["blank"] == "all"]
+    half = track.abundance(one).iloc[:1]
+    assert half["call"].tolist() == ["below LOQ"]
+    whole = track.courses(pd.concat([half, half.assign(sample_id="rep")])).iloc[0]
+    loq = track.limit_of_quantification(10, 10_000, 2000)
+    assert whole["limit"] == pytest.approx(100 * loq / 80_000)
+    assert (whole["value"], whole["below_limit"]) == (pytest.approx(0.05), False)
+    none = half.assign(n=1, fraction=1 / 40_000, call="not detected")
+    assert not track.courses(pd.concat([none, none])).iloc[0]["detected"]
+
+
+def test_a_value_of_the_sheet_that_two_tubes_repeat_counts_once(study: anndata.AnnData) -> None:
+    with_sheet(study, day={"2mo": 60.0, "1yr": 60.0, "3yr": 1095.0, "5yr": 1825.0},
+               transgene_copies_per_ug={"2mo": 900, "1yr": 900, "3yr": 700, "5yr": 500},
+               lymphocytes_per_ul={"2mo": 1000, "1yr": 1200, "3yr": 900, "5yr": 900})  # fmt: skip
+    table = track.courses(track.abundance(study), study).set_index("assay")
+    assert table.loc["transgene", "value"].tolist() == [900, 700, 500]
+    assert table.loc["lymphocytes", "value"].tolist() == [1100, 900, 900]
+    assert table.loc["lymphocytes", "note"].tolist() == ["mean of 2 values of day 60", "", ""]
+    pooled = table.loc["CyTOF, absolute, CAR+ of CD45+", "value"].tolist()
+    assert pooled == pytest.approx([11, 9, 9])
+    assert track.concordance(track.abundance(study), study)["day"].tolist() == [60, 1095, 1825]
 
 
 def test_a_gate_without_blanks_is_below_the_limit_at_no_cell() -> None:
@@ -114,6 +184,32 @@ def test_discordant_visit_is_flagged(study: anndata.AnnData) -> None:
     assert (table["ratio_low"] < table["ratio"]).all()
     one = track.concordance(track.abundance(study).iloc[:1], study)
     assert one["reason"].tolist() == ["no other visit to set it against"]
+
+
+def test_vanished_cells_beside_copies_that_stay_are_discordant(study: anndata.AnnData) -> None:
+    """No CAR T cell at 5yr. With the copies of the other visits the ratio is far below theirs, with 1 % of them not."""
+    counts = study.uns["cytof"]["counts"]
+    counts.loc[(counts["sample_id"] == "5yr") & counts["gate"].str.endswith("CAR+"), "n"] = 0
+    with_sheet(study, transgene_copies_per_ug=dict.fromkeys(("2mo", "1yr", "3yr", "5yr"), 3000))
+    shown = track.abundance(study)
+    table = track.concordance(shown, study).set_index("day")
+    assert table["discordant"].tolist() == [False, False, False, True]
+    last = table.loc[1825]
+    assert (last["ratio_low"], np.isnan(last["ratio"])) == (0, True)
+    most = 100 * shown["loq"].iloc[-1] / 40_000 / 3000 * np.exp(1.96 * np.sqrt(np.log1p(0.3**2)))
+    assert last["ratio_high"] == pytest.approx(most)
+    assert last["reason"] == f"CyTOF below the limit: at most {most * 3000:.2g} times the ratio of the other visits"
+    with_sheet(study, transgene_copies_per_ug={"2mo": 3000, "1yr": 3000, "3yr": 3000, "5yr": 30})
+    quiet = track.concordance(shown, study).set_index("day")
+    assert quiet.loc[1825, ["discordant", "reason"]].tolist() == [False, "CyTOF below the limit"]
+
+
+def test_copies_below_their_limit_beside_cells_that_stay_are_discordant(study: anndata.AnnData) -> None:
+    with_sheet(study, transgene_copies_per_ug={"2mo": 3000, "1yr": 3000, "3yr": 3000, "5yr": ""},
+               transgene_limit=dict.fromkeys(("2mo", "1yr", "3yr", "5yr"), 50))  # fmt: skip
+    last = track.concordance(track.abundance(study), study).iloc[-1]
+    assert (last["discordant"], last["ratio_high"]) == (True, np.inf)
+    assert last["reason"].startswith("transgene below the limit: at least ")
 
 
 def test_flow_stacks_to_one_and_knows_first_and_last_visit(study: anndata.AnnData) -> None:
@@ -210,6 +306,16 @@ def test_gate_sensitivity_wants_all_events(patient: Path) -> None:
     found = track.gate_sensitivity(dimmed).set_index("left_out")
     assert found.loc["CD7+", "ratio"] == pytest.approx(2, rel=0.1)
     assert found.loc["CD7+", "note"].startswith("without it the share is ")
+    X[np.flatnonzero(gating.mask("CAR+")), events.channels.index.get_loc(channel)] = 0
+    gone = track.gate_sensitivity(gate.apply(events.replace(X=X), template, gating.thresholds)).set_index("left_out")
+    n = table.loc["none", "n"]
+    assert gone.loc["none", ["n", "note"]].tolist() == [0, "the whole chain leaves no CAR T cell"]
+    assert gone.loc["CD7+", ["n", "ratio"]].tolist() == [n, np.inf]
+    least = gone.loc["CD7+", "ci_low"] / gone.loc["none", "ci_high"]
+    assert gone.loc["CD7+", "note"] == (
+        f"loses every CAR T cell: {n:,} CAR T cells without it, none with it, "
+        f"the share at least {least:.3g} times as large"
+    )
     with pytest.raises(UsageError, match="gate_sensitivity: only the events of .*CD3"):
         track.gate_sensitivity(gating.keep("CD3+"))
     with pytest.raises(UsageError, match="no CAR gate"):
