@@ -6,7 +6,8 @@ come from one rate, so that given ``n + b`` the count ``n`` is binomial with sha
 counts, exact):
 
     LoB  = the largest x with  P(X >= x | x + b) = I_{N/(N+m)}(x, b + 1)  > alpha            (I: incomplete beta)
-    LoD  = the smallest number of true cells with  P(n > LoB) >= 1 - alpha,  blanks and cells counted anew
+    LoD  = the smallest number of true cells with  P(n > LoB) >= 1 - alpha,  blanks and cells counted anew at the rates
+           that the blanks leave likely, Gamma(b + 1, m): under that law false cells have the very tail of LoB
     LoQ  = the smallest number of true cells whose estimate n - N b / m has a coefficient of variation of at most cv:
            sqrt(x + F (1 + N / m)) / x = cv,  F = N b / m
 
@@ -150,10 +151,13 @@ def _likely_blanks(mean: float) -> tuple[NDArray[np.float64], NDArray[np.float64
 def limit_of_detection(n_above: int, n_blank: int, n_at_risk: int, *, alpha: float = ALPHA) -> float:
     """Return the number of true cells among ``n_at_risk`` that exceeds the limit of blank with chance ``1 - alpha``.
 
+    The rate of false cells is not known but what the blanks tell of it: 0 of 700 blanks may be a rate of 3 in 1,000.
+    The chance is the mean over the rates that they leave likely, so that few blanks do not promise too low a limit.
+
     Examples
     --------
-    >>> round(limit_of_detection(0, 1000, 1000), 2)
-    9.15
+    >>> round(limit_of_detection(0, 1000, 1000), 1), round(limit_of_detection(0, 100_000, 1000), 1)
+    (11.8, 3.1)
     """
     if not (n_blank > 0 and n_at_risk > 0):
         return float("nan")
@@ -163,16 +167,40 @@ def limit_of_detection(n_above: int, n_blank: int, n_at_risk: int, *, alpha: flo
 @lru_cache(maxsize=10_000)
 def _limit_of_detection(n_above: int, n_blank: int, n_at_risk: int, alpha: float) -> float:
     from scipy.optimize import brentq
+    from scipy.special import gammainc
 
-    rate = n_above / n_blank
+    rates, counts, weights = _likely_rates(n_above, n_blank)
+    share = n_at_risk / (n_at_risk + n_blank)
+    each, place = np.unique(counts, return_inverse=True)
+    limit = np.array([_limit_of_blank(float(b), share, alpha) for b in each])[place.reshape(counts.shape)]
 
     def short(true: float) -> float:
-        return detection_power(true, rate, n_blank, n_at_risk, alpha=alpha) - (1 - alpha)
+        return float(np.sum(weights * gammainc(limit + 1, true + rates * n_at_risk))) - (1 - alpha)
 
     high = 10.0
     while short(high) < 0:
         high *= 2
     return float(brentq(short, 0.0, high, xtol=1e-3)) if short(0.0) < 0 else 0.0
+
+
+def _likely_rates(n_above: int, n_blank: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return equally likely rates after these blanks, blank counts at each, and the chances of the pairs.
+
+    Shapes (n_rates, 1), (1 or n_rates, n_counts) and (n_rates, n_counts); the chances sum to 1.
+    """
+    from scipy.special import gammaincinv
+    from scipy.stats import poisson
+
+    n = 64 if n_above <= 40 else 32
+    middle = (np.arange(n) + 0.5) / n
+    means = gammaincinv(n_above + 1, middle)[:, None]
+    if n_above > 40:
+        counts = poisson.ppf(middle[None, :], means)
+        return means / n_blank, counts, np.full(counts.shape, 1 / n**2)
+    top = float(means[-1, 0])
+    counts = np.arange(0, int(top + 8 * np.sqrt(top) + 12), dtype=float)[None, :]
+    chances = poisson.pmf(counts, means)
+    return means / n_blank, counts, chances / chances.sum()
 
 
 def limit_of_quantification(n_above: int, n_blank: int, n_at_risk: int, *, cv: float = CV) -> float:
@@ -199,7 +227,7 @@ def limits(n_above: int, n_blank: int, n_at_risk: float, *, alpha: float = ALPHA
     Examples
     --------
     >>> [round(x, 1) for x in limits(0, 1000, 1000)]
-    [4.0, 9.2, 25.0]
+    [4.0, 11.8, 25.0]
     """
     if not (n_blank > 0 and n_at_risk > 0):
         return Limits(np.nan, np.nan, np.nan)
@@ -216,8 +244,8 @@ def call(n: float, false: float, n_at_risk: float, limit: Limits) -> str:
 
     Examples
     --------
-    >>> found = limits(0, 1000, 1000)
-    >>> [call(n, 0.0, 1000, found) for n in (30, 12, 2, np.nan)]
+    >>> found = limits(0, 10_000, 1000)
+    >>> [call(n, 0.0, 1000, found) for n in (30, 12, 1, np.nan)]
     ['detected', 'below LOQ', 'not detected', 'not evaluable']
     """
     if not (n_at_risk > 0 and n >= 0 and limit.lob >= 0):
