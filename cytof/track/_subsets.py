@@ -13,7 +13,7 @@ from cytof.track import _gates
 from cytof.track._abundance import abundance
 from cytof.track._cells import codes, label, levels, owners, samples
 from cytof.track._interval import clopper_pearson
-from cytof.track._spill import IMPURITY, against_expected, expected_false
+from cytof.track._spill import IMPURITY, against_expected, expected_false, host_above
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -81,7 +81,7 @@ def subsets(adata: AnnData, *, of: str = "CAR+", impurity: float = IMPURITY) -> 
     for place, name in enumerate(here):
         part = abundance(adata, population=f"{above}/{name}", of=above)
         false = expected_false(adata, above, name, part, impurity)
-        part = against_expected(part, false)
+        part = against_expected(part, false, host_above(adata, above, name, part["sample_id"].tolist()))
         parts.append(part.assign(population=name, denominator=of, order=place, row=np.arange(len(part))))
     table = pd.concat(parts).sort_values(["row", "order"], kind="stable", ignore_index=True)
     return table[list(Tables.ABUNDANCE)]
