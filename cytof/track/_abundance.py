@@ -52,7 +52,8 @@ def abundance(
     ``detected``, ``below LOQ``, ``not detected``, ``not evaluable`` (rule: :mod:`cytof.track._detection`); empty where
     the gate has
     no blanks. ``per_ul per_ul_low per_ul_high per_ul_of``: cells per microlitre where the sheet has one of the columns
-    ``lymphocytes_per_ul leukocytes_per_ul lymphocytes_1e9_per_l leukocytes_1e9_per_l``. Shares without a denominator
+    ``lymphocytes_per_ul leukocytes_per_ul lymphocytes_1e9_per_l leukocytes_1e9_per_l`` (leukocytes first for a share of
+    CD45+, else lymphocytes; one kind a patient). Shares without a denominator
     are NaN.
 
     Raises

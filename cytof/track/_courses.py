@@ -111,7 +111,8 @@ def _with_blood(table: pd.DataFrame, adata: AnnData | None) -> pd.DataFrame:
         upper = (table["per_ul_high"] / table["ci_high"].where(table["ci_high"] > 0)).to_numpy(float)
         blood = np.where(np.isnan(blood), upper, blood)
     if adata is not None and "sample_id" in table:
-        listed, _ = blood_count(adata, table["sample_id"].astype(str).tolist())
+        of = str(table["denominator"].iloc[0]) if len(table) else ""
+        listed, _ = blood_count(adata, table["sample_id"].astype(str).tolist(), of=of)
         blood = np.where(np.isnan(blood), listed, blood)
     found = table.assign(blood=np.where(table["per_ul"].isna(), np.nan, blood), note="")
     largest = found.groupby("patient_id", sort=False)["blood"].transform("max")

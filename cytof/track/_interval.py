@@ -1,11 +1,11 @@
-"""Exact intervals of a share."""
+"""Intervals of a share: the exact one, which covers at least, and the score interval, which covers on average."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["clopper_pearson"]
+__all__ = ["clopper_pearson", "wilson"]
 
 
 def clopper_pearson(
@@ -49,3 +49,27 @@ def clopper_pearson(
     low[inner_low] = betaincinv(k[inner_low], m[inner_low] - k[inner_low] + 1, tail)
     high[inner_high] = betaincinv(k[inner_high] + 1, m[inner_high] - k[inner_high], 1 - tail)
     return low, high
+
+
+def wilson(n: ArrayLike, total: ArrayLike, *, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the score (Wilson) limits of a share: the shares whose normal test does not reject ``n`` of ``total``.
+
+    They cover ``level`` on average over the shares and are never of zero width. Arguments as
+    :func:`clopper_pearson`.
+
+    Examples
+    --------
+    >>> low, high = wilson([0, 81], [20, 263])
+    >>> [f"{a:.4f}-{b:.4f}" for a, b in zip(low, high)]
+    ['0.0000-0.1611', '0.2553-0.3662']
+
+    Source: Wilson 1927, J Am Stat Assoc 22:209; Newcombe 1998, Stat Med 17:857 (method 3).
+    """
+    from scipy.special import ndtri
+
+    k, m = np.broadcast_arrays(np.asarray(n, float), np.asarray(total, float))
+    known = (m > 0) & (k >= 0) & (k <= m)
+    k, m = np.where(known, k, np.nan), np.where(known, m, np.nan)
+    z = float(ndtri((1 + level) / 2))
+    middle, half = (k + z**2 / 2) / (m + z**2), z * np.sqrt(k * (m - k) / m + z**2 / 4) / (m + z**2)
+    return np.where(k == 0, 0.0, middle - half), np.where(k == m, 1.0, middle + half)

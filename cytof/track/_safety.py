@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cytof._check import has_columns
+from cytof._check import has_columns, one_of
 from cytof.keys import Obs
 from cytof.track._cells import codes, columns_of, levels, owners, samples
 from cytof.track._interval import clopper_pearson
 from cytof.track._state import thresholds_of
+from cytof.track._subsets import SUBSETS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -49,6 +50,11 @@ def safety(adata: AnnData, *, subset: str = "DN", groupby: str = Obs.FLOWSOM, ma
     the patient's sample before. ``marker_mean``: arcsinh; ``marker_positive``: above the one threshold, where gated.
     ``note``: ``one cluster holds ...`` where it holds 90 % or more of a growing pool, and what is missing.
 
+    Raises
+    ------
+    UsageError
+        No such column, or a subset that is neither one of CD4, CD8, DN, DP nor a level of ``obs["subset"]``.
+
     Examples
     --------
     >>> import anndata
@@ -61,6 +67,8 @@ def safety(adata: AnnData, *, subset: str = "DN", groupby: str = Obs.FLOWSOM, ma
     Source: Shannon 1948, Bell Syst Tech J 27:379; Simpson 1949, Nature 163:688.
     """
     has_columns(adata.obs.columns, [Obs.SUBSET, groupby], where="adata.obs")
+    known = dict.fromkeys([*map(str, levels(adata, Obs.SUBSET, observed=False)), *SUBSETS])
+    one_of(subset, list(known), "subset", where="safety")
     visits = samples(adata)
     names = levels(adata, groupby)
     cluster = codes(adata, groupby, names)
@@ -78,8 +86,9 @@ def safety(adata: AnnData, *, subset: str = "DN", groupby: str = Obs.FLOWSOM, ma
         if place is not None and len(cells):
             taken = adata.X[cells][:, [place]]
             x = np.asarray(taken.toarray() if hasattr(taken, "toarray") else taken, float)[:, 0]
-            row["marker_mean"] = float(np.nanmean(x)) if np.isfinite(x).any() else np.nan
-            if limit is not None and np.isfinite(limit[int(i)]):
+            x = x[np.isfinite(x)]
+            row["marker_mean"] = float(x.mean()) if len(x) else np.nan
+            if limit is not None and np.isfinite(limit[int(i)]) and len(x):
                 row["marker_positive"] = float(np.mean(x >= limit[int(i)]))
         rows.append(row)
     return _judged(pd.DataFrame(rows, columns=[c for c in SAFETY if c not in ("growing", "note")]), place is not None)
@@ -111,5 +120,7 @@ def _judged(table: pd.DataFrame, has_marker: bool) -> pd.DataFrame:
             said.append(f"one cluster holds {100 * row.largest_fraction:.0f} % of a growing pool")
         if not has_marker:
             said.append(f"the panel has no {row.marker}")
+        elif row.n and np.isnan(row.marker_mean):
+            said.append(f"no value: {row.marker} is missing in all {row.n:,} cells")
         notes.append("; ".join(said))
     return table.assign(note=notes)[list(SAFETY)]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cytof.keys import UNS, Obs, Tables, Var
 from cytof.track._cells import codes, columns_of, default_markers, label, levels, owners, samples, values
+from cytof.track._interval import wilson
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,7 +27,8 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
     adata
         Cells with arcsinh values in X; thresholds in ``uns["cytof"]["thresholds"]`` where markers were gated.
     by
-        Column of ``obs`` that divides the cells; None for all cells (``subset`` is then ``all``).
+        Column of ``obs`` that divides the cells; None for all cells (``subset`` is then ``all``), and so it is where
+        ``subset`` divides nothing: a study without subset gates.
     markers
         Markers; None for all of class ``type`` and ``state`` that no gate made constant, without the CAR.
 
@@ -35,8 +37,9 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
     DataFrame, columns ``keys.Tables.STATE``, by day, sample, level of ``by`` and marker. ``n``: cells with a value.
     ``mean median``: arcsinh scale, NaN without cells. ``positive_fraction``: share of cells at or above the marker's
     one threshold in that sample; NaN where the gating placed none, or several that differ. ``positive_low
-    positive_high``: 95 % percentile bootstrap over cells; cells drawn with replacement make the count binomial, so the
-    limits are its quantiles, those of endless draws. ``reason``: why a number is missing.
+    positive_high``: its 95 % score interval (Wilson; sampling of cells only). Not a bootstrap over cells: the quantiles
+    of endless draws are those of a binomial count, of zero width at 0 and 100 %, and cover 64 % of shares of 5 % of 20
+    cells. ``reason``: why a number is missing; ``no value`` where there are cells but the marker was not measured.
 
     Raises
     ------
@@ -52,8 +55,12 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
     >>> cells = anndata.AnnData(np.float32([[1], [3], [5]]), obs=obs, var=pd.DataFrame(index=["Ki67"]))
     >>> state(cells)[["subset", "marker", "n", "mean"]].values.tolist()
     [['CD8', 'Ki67', 1, 5.0], ['DN', 'Ki67', 2, 2.0]]
+
+    Source: Wilson 1927; Newcombe 1998, Stat Med 17:857.
     """
     names = default_markers(adata, markers)
+    if by == Obs.SUBSET and by in adata.obs and adata.obs[by].isna().all():
+        by = None
     visits = samples(adata)
     ids = visits["sample_id"].tolist()
     groups = levels(adata, by) if by else ["all"]
@@ -76,8 +83,6 @@ def state(adata: AnnData, *, by: str | None = Obs.SUBSET, markers: Sequence[str]
 def _summary(x: NDArray[np.float32], limits: NDArray[np.float64]) -> pd.DataFrame:
     """Return n, mean, median, positive share with its interval of each row; rows are sorted, NaN last."""
     n = np.sum(~np.isnan(x), axis=1)
-    from scipy.stats import binom
-
     shares = ["positive_fraction", "positive_low", "positive_high"]
     table = pd.DataFrame({"n": n, **dict.fromkeys(["mean", "median", *shares], np.nan), "reason": ""})
     for i, count in enumerate(n):
@@ -87,12 +92,13 @@ def _summary(x: NDArray[np.float32], limits: NDArray[np.float64]) -> pd.DataFram
                 own.mean(dtype=np.float64), (float(own[(count - 1) // 2]) + float(own[count // 2])) / 2,
             ]  # fmt: skip
             if np.isfinite(limits[i]):
-                positive = float(np.mean(own >= limits[i]))
-                table.loc[i, shares] = [positive, *(binom.ppf([0.025, 0.975], count, positive) / count)]
+                positive = int(np.sum(own >= limits[i]))
+                table.loc[i, shares] = [positive / count, *map(float, wilson(positive, count))]
             else:
                 table.loc[i, "reason"] = "no one threshold"
         else:
-            table.loc[i, "reason"] = "no cells"
+            cells = x.shape[1]
+            table.loc[i, "reason"] = f"no value: the marker is missing in all {cells:,} cells" if cells else "no cells"
     return table
 
 

@@ -9,6 +9,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from cytof import io, track
 from cytof.errors import InputError, PanelError, SheetError, UsageError
@@ -265,18 +266,44 @@ def test_host_subset_that_is_not_there_is_not_detected(study: anndata.AnnData) -
         assert set(table.loc[table["population"] == "DN", "call"]) == {word}
 
 
-def test_positive_share_has_the_interval_of_the_bootstrap(study: anndata.AnnData) -> None:
-    """Naive: 4,000 draws of the cells with replacement, 2.5 and 97.5 % quantiles."""
+def test_positive_share_has_the_score_interval(study: anndata.AnnData) -> None:
     thresholds = study.uns["cytof"]["thresholds"]
     study.uns["cytof"]["thresholds"] = pd.concat(
         [thresholds, thresholds.iloc[:1].assign(gate="x", channel="Nd149")], ignore_index=True
     )
     row = track.state(study, by=None, markers=["dim"]).iloc[0]
     x = study[study.obs["sample_id"] == "2mo"][:, "dim"].X.ravel() >= 2.0
-    rng = np.random.default_rng(0)
-    draws = [rng.choice(x, len(x)).mean() for _ in range(4000)]
-    assert [row["positive_low"], row["positive_high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.002)
+    judge = binomtest(int(x.sum()), len(x)).proportion_ci(0.95, method="wilson")
+    assert [row["positive_low"], row["positive_high"]] == pytest.approx([judge.low, judge.high])
+    study.X[:, study.var_names.get_loc("dim")] = 0.5
+    none = track.state(study, by=None, markers=["dim"]).iloc[0]
+    assert (none["positive_fraction"], none["positive_low"]) == (0, 0)
+    assert none["positive_high"] > 0
     assert track.state(study, by=None, markers=["Ki67"])["reason"].tolist() == ["no one threshold"] * 4
+
+
+def test_marker_that_is_missing_at_a_visit_is_told_from_no_cells(study: anndata.AnnData) -> None:
+    cells = study[study.obs["car"].to_numpy()].copy()
+    late = (cells.obs["sample_id"] == "5yr").to_numpy()
+    cells.X[late, cells.var_names.get_loc("Ki67")] = np.nan
+    n = int((late & (cells.obs["subset"] == "DN").to_numpy()).sum())
+    table = track.state(cells, markers=["Ki67"]).set_index(["sample_id", "subset"])
+    said = f"no value: the marker is missing in all {n:,} cells"
+    assert table.loc[("5yr", "DN"), ["n", "reason"]].tolist() == [0, said]
+    assert table.loc[("5yr", "DP"), "reason"] == "no cells"
+    assert track.safety(cells).iloc[-1]["note"] == f"no value: Ki67 is missing in all {n:,} cells"
+
+
+def test_a_study_without_subsets_has_its_state_over_all_cells(study: anndata.AnnData) -> None:
+    study.obs["subset"] = pd.Categorical([None] * study.n_obs, ["CD4", "CD8", "DN", "DP"])
+    pd.testing.assert_frame_equal(track.state(study), track.state(study, by=None))
+    assert set(track.state(study)["subset"]) == {"all"}
+    assert set(track.safety(study)["note"]) == {"no cells"}
+
+
+def test_a_subset_that_is_not_there_is_told_from_one_without_cells(study: anndata.AnnData) -> None:
+    with pytest.raises(UsageError, match="safety: subset is 'DNN', expected one of CD4, CD8, DN, DP.*mean `DN`"):
+        track.safety(study, subset="DNN")
 
 
 def test_gate_sensitivity_wants_all_events(patient: Path) -> None:

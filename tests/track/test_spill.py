@@ -69,7 +69,7 @@ def test_without_blanks_of_a_sample_its_subsets_are_not_evaluable(study: anndata
 def test_host_cells_alone_are_called_in_five_percent_at_most(
     rate: float, blank: int, at_risk: int, known: float
 ) -> None:
-    """4,000 samples without a true cell of the subset (+ 3 SE). Without known false cells the limit is the exact one."""
+    """4,000 samples without a true cell (+ 3 SE). Without known false cells the limit is the exact one."""
     rng = np.random.default_rng(8)
     b, n = rng.poisson(rate * blank, 4000), rng.poisson(rate * at_risk + known, 4000)
     lob = {k: known_limits(known, 1e4, Host(float(k), float(blank), float(at_risk))).lob for k in np.unique(b)}
