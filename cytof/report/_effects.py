@@ -120,7 +120,8 @@ EFFECTS: tuple[Plan, ...] = (
          lambda m: 22.0 + 6.0 * len(m.tables["concordance"]), _concordance,
          lambda a, m, s: "Ratio of the CyTOF measurement to transgene copies at each visit that has both, with 95 % "
                          "interval (counting and an assay coefficient of variation of 30 %). Open: more than threefold "
-                         "from the patient's other visits. Visits with either below its limit have no ratio.",
+                         "from the patient's other visits. Visits with either below its limit have no ratio; the bound "
+                         "they leave is set against the other visits too, and said where it lies as far.",
          width=plot.SINGLE),
     Plan("gate_sensitivity", "What each gate before the CAR gate does to the result", {"": "gate_sensitivity"},
          _sensitivity_height, _sensitivity,
