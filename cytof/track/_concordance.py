@@ -127,5 +127,5 @@ def _far(row: pd.Series, typical: float) -> str:
     most = np.isfinite(row["ratio_high"])
     bound = row["ratio_high"] if most else row["ratio_low"]
     return (
-        f"{row['reason']}: at {'most' if most else 'least'} {bound / typical:.2g} times the ratio of the other visits"
+        f"{row['reason']}: at {'most' if most else 'least'} {bound / typical:.2g} times the other visits"
     )

@@ -199,7 +199,7 @@ def test_vanished_cells_beside_copies_that_stay_are_discordant(study: anndata.An
     assert (last["ratio_low"], np.isnan(last["ratio"])) == (0, True)
     most = 100 * shown["loq"].iloc[-1] / 40_000 / 3000 * np.exp(1.96 * np.sqrt(np.log1p(0.3**2)))
     assert last["ratio_high"] == pytest.approx(most)
-    assert last["reason"] == f"CyTOF below the limit: at most {most * 3000:.2g} times the ratio of the other visits"
+    assert last["reason"] == f"CyTOF below the limit: at most {most * 3000:.2g} times the other visits"
     with_sheet(study, transgene_copies_per_ug={"2mo": 3000, "1yr": 3000, "3yr": 3000, "5yr": 30})
     quiet = track.concordance(shown, study).set_index("day")
     assert quiet.loc[1825, ["discordant", "reason"]].tolist() == [False, "CyTOF below the limit"]
