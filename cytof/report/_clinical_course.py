@@ -181,8 +181,10 @@ def _last_detection(cohort: Cohort, courses: pd.DataFrame) -> list[Sheet]:
     table["group"] = table["group"].replace("all", "All")
     table["median lies in, days"] = [f"{r.low:g}-{_reached(r.high)}" for r in found.itertuples()]
     table["95 % CI"] = [f"{r.ci_low:g}-{_reached(r.ci_high)}" for r in found.itertuples()]
-    never = int(courses["tlast"].isna().sum())
-    lost = f" {never} never detected, left out." if never else ""
+    found_not = courses.loc[courses["tlast"].isna(), "tlast_status"].value_counts()
+    lost = "".join(
+        f" {found_not[word]} {word}, left out." for word in ("never detected", "no sample") if word in found_not
+    )
     return [Sheet("t_last_intervals", "T_last between two samples", table, [
         "Turnbull's estimate: T_last lies between the last sample with the transgene and the next without it, and is "
         f"open where no sample followed. Limits: percentiles of 200 resamples.{lost}"])]  # fmt: skip
