@@ -73,13 +73,18 @@ def shares(rng: np.random.Generator, n: int, null: str, patient: float, effect: 
 
 
 def courses(rng: np.random.Generator, n: int, null: str, effect: float) -> pd.DataFrame:
-    """Counts of populations of n patients at five visits of their own days; `effect` a year on the logit scale."""
+    """Counts of populations of n patients at five visits of their own days; `effect` a year on the logit scale.
+
+    Where tubes vary, and there is more than one patient, the patients' own slopes vary too, by 0.3 a year about 0.
+    """
     rows, own = [], rng.normal(0, 0.4, (n, BATCH))
+    slope = rng.normal(0, 0.3, (n, BATCH)) if null != "A" and n > 1 else np.zeros((n, BATCH))
     for p in range(n):
         days = np.array([0, 90, 180, 365, 700]) + rng.integers(0, 25, 5)
         for d in days.tolist():
             tube = rng.normal(0, TUBE, BATCH) if null != "A" else 0.0
-            count = rng.binomial(1000, 1 / (1 + np.exp(2.5 - own[p] - tube - effect * d / 365.25 * (null == "power"))))
+            moved = (slope[p] + effect * (null == "power")) * d / 365.25
+            count = rng.binomial(1000, 1 / (1 + np.exp(2.5 - own[p] - tube - moved)))
             rows += [(f"{p}-{d}", f"{p}", float(d), f"p{i}", count[i], 1000) for i in range(BATCH)]
     columns = ["sample_id", "patient_id", "day", "population", "n", "n_denominator"]
     return pd.DataFrame(rows, columns=columns)
@@ -246,7 +251,7 @@ PARTS: dict[str, tuple[str, Callable[[int, int], list[list[str]]]]] = {
     "groups": ("Patients as the unit, two groups; effect 0.7 SD", lambda n, s: of_patients(n, s, paired=False)),
     "shares": ("Shares; effect 0.5 logit", of_shares),
     "models": ("Models of counts; effect 0.5 logit", of_models),
-    "trend": ("Shares over five visits; effect 0.5 logit a year", of_trends),
+    "trend": ("Shares over five visits, slopes of patients vary with tubes; effect 0.5 logit a year", of_trends),
     "did": ("Difference of differences, CAR T against host T; effect 0.5 SD", of_did),
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cytof._check import has_columns, nearest
+from cytof.compare._shares import blank
 from cytof.errors import UsageError
 from cytof.keys import Obs
 from cytof.track._cells import codes, label, levels
@@ -34,7 +35,7 @@ class Design:
     groups, group
         Words of the levels of ``within`` (``all`` without one) and code of each cell.
     patients, patient
-        Patients and code of each cell.
+        Patients and code of each cell; -1 of cells whose patient is blank, where others are named.
     sample
         Code of the sample of each cell.
     """
@@ -102,15 +103,18 @@ def _place(found: list[Hashable], reference: Hashable, by: str) -> int:
 
 def _owners(adata: AnnData) -> dict:
     """Return patients and the patient and sample codes of the cells; one patient where none is named."""
-    patient = adata.obs[Obs.PATIENT] if Obs.PATIENT in adata.obs else pd.Series("", index=adata.obs_names)
-    sample = adata.obs[Obs.SAMPLE] if Obs.SAMPLE in adata.obs else patient
-    patients, owner = _coded(patient)
-    return {"patients": patients, "patient": owner, "sample": _coded(sample)[1]}
+    nobody = pd.Series("", index=adata.obs_names)
+    patients, owner = _coded(adata.obs[Obs.PATIENT] if Obs.PATIENT in adata.obs else nobody)
+    if not patients:
+        patients, owner = [""], np.zeros(adata.n_obs, np.int64)
+    return {"patients": patients, "patient": owner,
+            "sample": _coded(adata.obs[Obs.SAMPLE])[1] if Obs.SAMPLE in adata.obs else owner}  # fmt: skip
 
 
 def _coded(column: pd.Series) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the words of a column, sorted, and the place of each cell's among them (``nan``: a cell without one)."""
+    """Return the words of a column, sorted, and the place of each cell's among them (-1: a blank)."""
     own, kinds = pd.factorize(column)
-    words = np.array([*map(str, kinds), "nan"], object)
-    found = sorted({words[c] for c in np.unique(own)})
+    words = np.array([*map(str, kinds), ""], object)
+    words[blank(pd.Series(words))] = ""
+    found = sorted({words[c] for c in np.unique(own)} - {""})
     return found, pd.Index(found).get_indexer(words)[own]

@@ -109,6 +109,10 @@ def _on_grid(x: NDArray, y: NDArray, ranks: list[int]) -> list[float]:
     return found
 
 
+def _in_order(x: NDArray) -> NDArray:
+    return x if (x[1:] >= x[:-1]).all() else np.sort(x)
+
+
 def hodges_lehmann(x: NDArray, y: NDArray, *, ties: float = 0.0, level: float = 0.95) -> tuple[float, float, float]:
     """Return Hodges-Lehmann's shift (the median of all differences x - y) and its interval.
 
@@ -119,8 +123,8 @@ def hodges_lehmann(x: NDArray, y: NDArray, *, ties: float = 0.0, level: float = 
     Parameters
     ----------
     x, y
-        Sorted values without NaN, shape (m,) and (n,). With more than 10 million pairs values are rounded to 1/4096
-        (0.00024 on the arcsinh scale); 0 stays 0.
+        Values without NaN, shape (m,) and (n,); sorted here where they are not. With more than 10 million pairs values
+        are rounded to 1/4096 (0.00024 on the arcsinh scale); 0 stays 0.
     ties
         ``sum(t^3 - t) / ((m + n) (m + n - 1))`` over the sizes of ties, which narrows the interval.
 
@@ -141,7 +145,7 @@ def hodges_lehmann(x: NDArray, y: NDArray, *, ties: float = 0.0, level: float = 
     m, n = len(x), len(y)
     if not m or not n:
         return nan, nan, nan
-    x, y = (np.ascontiguousarray(v, np.float32) for v in (x, y))
+    x, y = (_in_order(np.ascontiguousarray(v, np.float32)) for v in (x, y))
     pairs = m * n
     half = float(ndtri((1 + level) / 2) * np.sqrt(pairs / 12 * max(m + n + 1 - ties, 1)))
     k = int(np.clip(np.floor(pairs / 2 - half), 1, pairs))
@@ -163,7 +167,8 @@ def median_interval(x: NDArray, *, level: float = 0.95) -> tuple[float, float]:
     Parameters
     ----------
     x
-        Sorted values without NaN. NaN limits where so few values cannot reach the level (below 6 for 95 %).
+        Values without NaN, sorted here where they are not. NaN limits where so few values cannot reach the level
+        (below 6 for 95 %).
 
     Examples
     --------
@@ -174,7 +179,7 @@ def median_interval(x: NDArray, *, level: float = 0.95) -> tuple[float, float]:
     """
     from scipy.special import bdtr, ndtri
 
-    n = len(x)
+    x, n = _in_order(np.asarray(x)), len(x)
     if n > 5000:
         k = int(np.floor(n / 2 - float(ndtri((1 + level) / 2)) * np.sqrt(n) / 2))
     else:

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["SHIFTS", "against_technical", "technical_shifts"]
 
 SHIFTS: Final = ("source", "population", "marker", "contrast", "shift", "n", "n_reference")
-_FEW = 30  # cells on either side
+_FEW = 30  # values on either side
+_NONE = ("", "nan", "no", "false", "0", "0.0")  # of a column that marks some of the tubes
+_SHIFTS_NEEDED = 3
 
 
 def technical_shifts(
     adata: AnnData,
     *,
-    markers: Sequence[str] = ("CD45", "CD3"),
+    markers: str | Sequence[str] = ("CD45", "CD3"),
     within: str | None = Obs.SUBSET,
     by: str = Obs.TIMEPOINT,
     reference: Hashable | None = None,
@@ -39,18 +41,19 @@ def technical_shifts(
     adata
         Cells with arcsinh values. Where ``obs["car"]`` is there, the stable markers are read on host T cells alone.
     markers
-        Markers in which no change is expected on these cells (the panel's, or bead channels).
+        Markers in which no change is expected on these cells (the panel's, or bead channels); one may be a word.
     within
         Populations, each by itself.
     by, reference
         The visits, and the one the others are set against; None for the first.
     replicates
         Column of ``obs`` that names what was measured more than once (an anchor sample in every run, one blood in two
-        tubes): all its tubes (``sample_id``) are set against the first, in every marker.
+        tubes): all its tubes (``sample_id``) are set against the first, in every marker. Cells without an entry, or
+        with ``no`` or ``False``, are no replicates.
 
     Returns
     -------
-    DataFrame ``SHIFTS``, one row a population, marker and contrast with at least 30 cells on either side; ``shift`` is
+    DataFrame ``SHIFTS``, one row a population, marker and contrast with at least 30 values on either side; ``shift`` is
     the difference of means, ``source`` is ``stable marker`` or ``replicate``.
 
     Examples
@@ -64,6 +67,7 @@ def technical_shifts(
     [0.1]
     """
     rows: list[tuple] = []
+    markers = [markers] if isinstance(markers, str) else list(markers)
     if markers:
         host = adata[~adata.obs[Obs.CAR].to_numpy(bool)] if Obs.CAR in adata.obs else adata
         present = [m for m in markers if m in adata.var_names]
@@ -77,7 +81,7 @@ def technical_shifts(
         has_columns(adata.obs.columns, [replicates, Obs.SAMPLE], where="adata.obs")
         named = adata.obs[replicates].astype(object)
         named = named.where(named.notna(), "").astype(str).str.strip()
-        for word in sorted(set(named) - {""}):
+        for word in sorted(w for w in set(named) if w.lower() not in _NONE):
             part = adata[(named == word).to_numpy()]
             rows.extend(_shifts(part, default_markers(adata), Obs.SAMPLE, None, within, "replicate"))
     return pd.DataFrame(rows, columns=list(SHIFTS))
@@ -94,13 +98,14 @@ def _shifts(
         y = np.sort(values(adata, base, columns), axis=1)  # sums do not depend on the order of cells
         for level in design.contrasts:
             cells = design.cells(g, level)
-            if min(len(cells), len(base)) < _FEW:
-                continue
             x = np.sort(values(adata, cells, columns), axis=1)
             for m, marker in enumerate(markers):
-                shift = float(np.nanmean(x[m], dtype=np.float64) - np.nanmean(y[m], dtype=np.float64))
+                late, early = (v[m][~np.isnan(v[m])] for v in (x, y))
+                if min(len(late), len(early)) < _FEW:
+                    continue
+                shift = float(late.mean(dtype=np.float64) - early.mean(dtype=np.float64))
                 contrast = f"{design.word(level)} vs {design.word(design.reference)}"
-                yield source, group, marker, contrast, shift, len(cells), len(base)
+                yield source, group, marker, contrast, shift, len(late), len(early)
 
 
 def against_technical(table: pd.DataFrame, shifts: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
@@ -115,7 +120,8 @@ def against_technical(table: pd.DataFrame, shifts: pd.DataFrame, *, level: float
     table
         From :func:`markers` or :func:`difference_of_differences`.
     shifts
-        From :func:`technical_shifts`; fewer than three (markers times contrasts) give no band.
+        From :func:`technical_shifts`; NaN does not count, and fewer than three (markers times contrasts, or replicate
+        tubes) give no band: then ``note`` says so.
 
     Returns
     -------
@@ -136,10 +142,22 @@ def against_technical(table: pd.DataFrame, shifts: pd.DataFrame, *, level: float
 
     has_columns(table.columns, ["ci_low", "ci_high"], where="against_technical")
     has_columns(shifts.columns, ["marker", "contrast", "shift"], where="against_technical")
+    shifts = shifts[shifts["shift"].notna()]
     square = (shifts["shift"].astype(float) ** 2).groupby([shifts["marker"], shifts["contrast"]]).mean()
     k = len(square)
-    half = float(stdtrit(k, (1 + level) / 2) * np.sqrt(square.mean())) if k >= 3 else float("nan")
+    half = float("nan")
+    if k >= _SHIFTS_NEEDED:
+        half = float(stdtrit(k, (1 + level) / 2) * np.sqrt(square.mean()))
+    else:
+        table = _told(table, k)
     low, high = table["ci_low"].astype(float), table["ci_high"].astype(float)
     outside = ((low > half) | (high < -half)).astype(object)
     outside[low.isna() | high.isna() | np.isnan(half)] = None
     return table.assign(technical_low=-half, technical_high=half, outside_technical=outside)
+
+
+def _told(table: pd.DataFrame, k: int) -> pd.DataFrame:
+    """Say in ``note`` why there is no band."""
+    reason = f"no technical band: {k or 'no'} technical shift{'' if k == 1 else 's'}, {_SHIFTS_NEEDED} needed"
+    before = table["note"].fillna("").astype(str) if "note" in table else pd.Series("", index=table.index)
+    return table.assign(note=[f"{note}; {reason}" if note else reason for note in before])

@@ -11,8 +11,8 @@ import numpy as np
 from cytof.compare._design import Design
 from cytof.compare._location import hodges_lehmann, median_interval, walsh
 from cytof.compare._mixed import mixed_row, too_few
-from cytof.compare._pairs import delong, overlap, permutation, rank_sum, welch
-from cytof.compare._replicates import PATIENT_TESTS, compare_units, finish
+from cytof.compare._pairs import N_PERMUTATIONS, delong, overlap, permutation, rank_sum, welch
+from cytof.compare._replicates import PATIENT_TESTS, compare_units, finish, in_both, one_sample
 from cytof.track._cells import values
 
 if TYPE_CHECKING:
@@ -39,16 +39,19 @@ def _median(x: NDArray[np.float32]) -> float:
     return (float(x[(len(x) - 1) // 2]) + float(x[len(x) // 2])) / 2 if len(x) else NAN
 
 
-def _reason(x: NDArray, y: NDArray, n_x: int, n_y: int, words: tuple[str, str]) -> str:
+def _reason(x: NDArray, y: NDArray, n_x: int, n_y: int, words: tuple[str, str], test: str) -> str:
     """Say why two groups cannot be tested; empty when they can."""
     for own, cells, word in ((x, n_x, words[0]), (y, n_y, words[1])):
         if not cells:
-            return f"no cells in {word}"
+            return f"there is {word}" if word.startswith("no other ") else f"no cells in {word}"
         if not len(own):
             return f"marker missing in {word}"
         if len(own) < 2:
             return f"fewer than 2 cells in {word}"
-    return "all values are equal" if x[0] == x[-1] == y[0] == y[-1] else ""
+    if x[0] == x[-1] == y[0] == y[-1]:
+        return "all values are equal"
+    flat = test == "welch" and np.isnan(welch(x, y)[4])
+    return "values do not vary within either group" if flat else ""
 
 
 def _seed(random_state: int, *words: str) -> int:
@@ -62,6 +65,7 @@ def cell_rows(
     """Yield one row a group, contrast and marker, with cells as the unit."""
     patients = len(design.patients)
     caption = f"cells of {'one patient' if patients < 2 else f'{patients} patients'} are not replicates"
+    floor = f"smallest attainable p {1 / (N_PERMUTATIONS + 1):.2g}" if test == "permutation" else ""
     for g, group in enumerate(design.groups):
         reference = design.cells(g, design.reference)
         y = _sorted(adata, reference, columns)
@@ -71,11 +75,12 @@ def cell_rows(
             words = (design.word(level), design.word(design.reference))
             contrast = f"{words[0]} vs {words[1]}"
             for m, marker in enumerate(markers):
-                reason = _reason(x[m], y[m], len(cells), len(reference), words)
+                reason = _reason(x[m], y[m], len(cells), len(reference), words, test)
                 row = _cell_row(x[m], y[m], test, reason, _seed(random_state, group, contrast, marker))
                 yield {
                     "subset": group, "marker": marker, "contrast": contrast, "unit": "cell", "test": test,
-                    "n_units": row["n"] + row["n_reference"], **row, "note": "; ".join(filter(None, (reason, caption))),
+                    "n_units": row["n"] + row["n_reference"], **row,
+                    "note": "; ".join(filter(None, (reason or floor, caption))),
                 }  # fmt: skip
 
 
@@ -151,7 +156,7 @@ def _by_patient(
 ) -> dict[int, list[tuple[NDArray[np.float32], float, list[float]]]]:
     """Return, patient by patient and marker by marker, all sorted values, the mean of the samples' means, and these."""
     out = {}
-    for patient in np.unique(design.patient[cells]).tolist():
+    for patient in np.unique(design.patient[cells][design.patient[cells] >= 0]).tolist():
         own = cells[design.patient[cells] == patient]
         parts = [_sorted(adata, own[design.sample[own] == s], columns) for s in np.unique(design.sample[own])]
         rows = []
@@ -165,14 +170,16 @@ def _by_patient(
 
 def _areas(x: Patients, y: Patients) -> Row:
     """Return cells, medians and AUROC: the mean of the patients' own with a t interval, else that of their means."""
-    both = sorted(set(x) & set(y))
+    both = in_both(x, y)
+    if not both:
+        x, y = ({p: v for p, v in arm.items() if p not in other} for arm, other in ((x, y), (y, x)))
     means = [np.sort(np.array([v[1] for v in arm.values()], np.float32)) for arm in (x, y)]
     shift = hodges_lehmann(*means)
     if both:
         x, y = ({p: arm[p] for p in both} for arm in (x, y))
         shift = walsh(np.array([x[p][1] - y[p][1] for p in both]))
         areas = {p: delong(x[p][0], y[p][0])[0] for p in both}
-        own = compare_units(areas, dict.fromkeys(both, 0.0), test="t", words=("", ""))
+        own = one_sample(areas)
         area, low, high = own["estimate"], max(own["ci_low"], 0.0), min(own["ci_high"], 1.0)
     else:
         area, low, high = delong(*(np.array([v[1] for v in arm.values()]) for arm in (x, y)))

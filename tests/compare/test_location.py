@@ -128,3 +128,10 @@ def test_drawn_permutations_say_the_p_they_can_reach() -> None:
     for x, y in ((rng.normal(0.5, 1, 20), None), (rng.normal(0.7, 1, 15), rng.normal(0, 1, 15))):
         judge = stats.ttest_1samp(x, 0) if y is None else stats.ttest_ind(x, y)
         assert exact(x, y, ranks=False, seed=3)[1] == pytest.approx(judge.pvalue, abs=0.02)
+
+
+def test_order_does_not_matter() -> None:
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(0.4, 1, 31), rng.normal(0, 1, 24)
+    assert hodges_lehmann(x, y) == hodges_lehmann(_sorted(x), _sorted(y))
+    assert median_interval(x) == median_interval(np.sort(x))

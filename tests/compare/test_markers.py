@@ -131,7 +131,7 @@ def test_one_visit_and_one_cell() -> None:
     table = compare.markers(one, within=None)
     assert table["contrast"].tolist() == ["no other timepoint vs 2mo"] * 2
     assert table["n_reference"].tolist() == [1, 1]
-    assert table["note"].str.startswith("no cells in no other timepoint").all()
+    assert table["note"].str.startswith("there is no other timepoint; ").all()
     assert table["p"].isna().all()
 
 
@@ -238,3 +238,52 @@ def test_two_samples_of_a_patient_weigh_alike() -> None:
     who = {"a-0": "P", "a-1": "P", "b-0": "P"} | {n: n[-1] for n in more}
     row = compare.markers(cells_of(tubes | more, patient=who), within=None).iloc[0]
     assert row["estimate"] == pytest.approx(((4 - 2) + 5 + 7) / 3)
+
+
+def test_what_does_not_vary_says_so_and_permutation_states_its_floor() -> None:
+    apart = cells_of({"a": np.zeros((20, 1)), "b": np.ones((20, 1))})
+    row = compare.markers(apart, within=None, test="welch").iloc[0]
+    assert np.isnan(row["p"])
+    assert row["note"] == "values do not vary within either group; cells of one patient are not replicates"
+    row = compare.markers(apart, within=None, test="permutation").iloc[0]
+    assert row["note"] == "smallest attainable p 0.001; cells of one patient are not replicates"
+    names = [f"{v}-{p}" for v in "ab" for p in range(6)]
+    tubes = {n: np.full((5, 1), float(n[0] == "b")) for n in names}
+    for who, note in (({n: n[-1] for n in names}, "all differences are equal"),
+                      ({n: n for n in names}, "values do not vary within either group")):  # fmt: skip
+        row = compare.markers(cells_of(tubes, patient=who), within=None).iloc[0]
+        assert (row["estimate"], row["note"]) == (1.0, note)
+        row = compare.markers(cells_of(tubes, patient=who), within=None, test="mixed").iloc[0]
+        assert np.isnan(row["p"])
+        assert (row["estimate"], row["note"]) == (pytest.approx(1.0), "values do not vary about the model")
+
+
+def test_blank_patients_are_no_patient_and_one_with_both_levels_does_not_drop_the_others() -> None:
+    rng = np.random.default_rng(3)
+    names = ["a-0", "b-0", *(f"{'a' if p < 7 else 'b'}-{p}" for p in range(1, 13))]
+    tubes = {n: rng.normal(0, 1, (10, 2)) for n in names}
+    row = compare.markers(cells_of(tubes, patient={n: n.split("-")[1] for n in names}), within=None).iloc[0]
+    assert (row["test"], row["n_units"], row["n"]) == ("welch t", 12, 60)
+    assert row["note"] == "1 patient with both left out"
+    cells = cells_of({n: tubes[n] for n in ("a-0", "b-0", "a-1", "b-8")}, patient={"a-0": "P", "b-0": "P"})
+    cells.obs["patient_id"] = np.where(cells.obs["sample_id"].isin(["a-0", "b-0"]), "P", "nan")
+    assert compare.markers(cells, within=None)["note"].eq("cells of one patient are not replicates").all()
+
+
+@pytest.mark.parametrize(("values", "floor"), [([1, 2, 3, 4, 5, 0], "0.0625"), ([1, 2, 0, 0, 0, 0], "0.5")])
+@pytest.mark.parametrize("test", ["rank-sum", "permutation"])
+def test_the_floor_of_an_exact_test_is_that_of_its_own_values(values: list[float], floor: str, test: str) -> None:
+    from cytof.compare._replicates import compare_units
+
+    x = dict(enumerate(map(float, values)))
+    row = compare_units(x, dict.fromkeys(x, 0.0), test=test, words=("b", "a"))
+    assert np.isnan(row["p"])
+    assert row["note"].startswith("refused: of 6 pairs, ")
+    assert row["note"].endswith(f" of them different, the smallest attainable p is {floor}")
+    ties = compare_units(dict(enumerate([0.0, 0, 0, 5])), {9 + i: 0.0 for i in range(4)}, test=test, words=("b", "a"))
+    assert ties["note"] == "refused: of 4 v 4 patients, with ties, the smallest attainable p is 1"
+    some = compare_units(
+        dict(enumerate([3.0, 3, 4, 5, 6])), {9 + i: float(i % 2) for i in range(5)}, test=test, words=("b", "a")
+    )
+    assert some["note"] == "smallest attainable p 0.00794"
+    assert some["p"] == pytest.approx(2 / 252)

@@ -68,3 +68,20 @@ def test_two_shifts_give_no_band() -> None:
     )
     assert found["technical_high"].isna().all()
     assert found["outside_technical"].isna().all()
+    assert found["note"].str.endswith("; no technical band: 2 technical shifts, 3 needed").all()
+
+
+def test_a_missing_marker_is_no_shift_and_a_word_is_a_marker(recwarn: pytest.WarningsRecorder) -> None:
+    shifts = pd.DataFrame({"marker": list("abcd"), "contrast": "2 vs 1", "shift": [0.1, -0.1, 0.1, np.nan]})
+    table = pd.DataFrame({"ci_low": [0.5], "ci_high": [0.7]})
+    assert compare.against_technical(table, shifts)["technical_high"].iloc[0] == pytest.approx(0.318, abs=5e-4)
+    cells = visits(0.2)
+    cells.X[(cells.obs["timepoint"] == "v3").to_numpy(), 0] = np.nan
+    found = compare.technical_shifts(cells, within=None)
+    assert found["shift"].notna().all()
+    assert found["marker"].value_counts().to_dict() == {"CD3": 5, "CD45": 4}
+    assert not len(recwarn), "no warning of an empty slice"
+    assert compare.technical_shifts(cells, markers="CD45", within=None)["marker"].unique().tolist() == ["CD45"]
+    cells.obs["anchor"] = np.where(cells.obs["timepoint"] < "v2", "yes", "no")
+    some = compare.technical_shifts(cells, markers=(), within=None, replicates="anchor")
+    assert some["contrast"].unique().tolist() == ["s1 vs s0"]
