@@ -23,6 +23,9 @@ BRIGHT = 5.0
 """Counts: below this median of either arm a gain of the instrument does not cancel on the arcsinh scale."""
 
 
+_FEW = 30  # host cells of a subset, for a gain
+
+
 @dataclass(frozen=True)
 class Arm:
     """Cells of one arm: how many, and of each marker the mean and variance (arcsinh) and the median (counts).
@@ -76,30 +79,45 @@ def staining(adata: AnnData) -> list[str]:
     return [str(m) for m in adata.var_names[keep]]
 
 
-def host_gain(reference: NDArray, visit: NDArray) -> float:
+def host_gain(reference: Sequence[NDArray], visit: Sequence[NDArray]) -> float:
     """Return the gain of a visit: the median over bright markers of the ratio of host T cells' upper quantiles.
 
     Parameters
     ----------
     reference, visit
-        Counts of host T cells, shape (n_cells, n_markers). Each marker gives the median ratio of its 50th to 90th
-        percentiles; markers with a median under 5 counts at either visit have no say. 1 without any.
+        Counts of host T cells, one array (n_cells, n_markers) a subset, the same subsets in both. Each marker of a
+        subset gives the median ratio of its 50th to 90th percentiles; those with a median under 5 counts at either
+        visit have no say, nor subsets with fewer than 30 cells. Over subsets the logarithm is averaged by their cells
+        at the reference, so that a shift from CD4 to CD8 is no gain. 1 without any.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> host = rng.poisson(80, (500, 3))
-    >>> round(host_gain(host, 2 * rng.poisson(80, (500, 3))), 1)
+    >>> round(host_gain([host], [2 * rng.poisson(80, (500, 3))]), 1)
     2.0
     """
-    if not len(reference) or not len(visit):
+    both = [(a, b) for a, b in zip(reference, visit, strict=True) if min(len(a), len(b)) >= _FEW]
+    if not both:
         return 1.0
-    levels = np.linspace(0.5, 0.9, 9)
-    low, high = np.nanquantile(reference, levels, axis=0), np.nanquantile(visit, levels, axis=0)
-    bright = (low[0] >= BRIGHT) & (high[0] >= BRIGHT)
+    logs = np.stack([_log_ratios(a, b) for a, b in both])
+    weight = np.where(np.isnan(logs), 0.0, np.array([len(a) for a, _ in both], float)[:, None])
+    bright = weight.sum(axis=0) > 0
     if not bright.any():
         return 1.0
-    return float(np.median(np.median(high[:, bright] / low[:, bright], axis=0)))
+    means = np.nansum(logs * weight, axis=0)[bright] / weight.sum(axis=0)[bright]
+    return float(np.exp(np.median(means)))
+
+
+def _log_ratios(reference: NDArray, visit: NDArray) -> NDArray[np.float64]:
+    """Return the logarithm of the ratio of each marker, NaN of dim ones."""
+    levels = np.linspace(0.5, 0.9, 9)
+    out = np.full(reference.shape[1], np.nan)
+    known = ~(np.isnan(reference).all(axis=0) | np.isnan(visit).all(axis=0))
+    low, high = (np.nanquantile(v[:, known], levels, axis=0) for v in (reference, visit))
+    bright = (low[0] >= BRIGHT) & (high[0] >= BRIGHT)
+    out[np.flatnonzero(known)[bright]] = np.log(np.median(high[:, bright] / low[:, bright], axis=0))
+    return out
 
 
 def arm(counts: NDArray, cofactors: NDArray, gain: float) -> Arm:
@@ -124,7 +142,7 @@ def arm(counts: NDArray, cofactors: NDArray, gain: float) -> Arm:
 
 
 def gains(
-    by: Sequence[str], given: str | Mapping[str, float], host: Mapping[str, NDArray], reference: str
+    by: Sequence[str], given: str | Mapping[str, float], host: Mapping[str, Sequence[NDArray]], reference: str
 ) -> dict[str, float]:
     """Return the gain of each visit against the reference: given, from host quantiles, or 1.
 

@@ -82,6 +82,39 @@ def test_double_negative_cells_are_set_against_hosts_standardised_to_the_first_v
     assert moved.loc[moved["subset"] == "CD8", "host"].unique().tolist() == ["CD8"]
 
 
+def test_a_shift_of_hosts_from_cd4_to_cd8_is_no_gain() -> None:
+    """All markers higher on CD8, host CD4:CD8 from 80:20 to 20:80: the gain was read as 3.3 and hosts as falling."""
+    cells = tubes(1.0, n=3000)
+    cd8 = (cells.obs["subset"] == "CD8").to_numpy()
+    cells.layers["counts"][cd8] *= 4
+    late, host = (cells.obs["timepoint"] == "5yr").to_numpy(), ~cells.obs["car"].to_numpy()
+    rare = host & (cd8 != late) & (np.arange(cells.n_obs) % 8 > 0)
+    table = compare.difference_of_differences(cells[~rare].copy())
+    assert table["gain"].to_numpy() == pytest.approx(1.0, abs=0.03)
+    bright = table[table["marker"].isin(["bright", "middle", "edge"])]
+    assert bright["host_change"].abs().max() < 0.05
+    assert bright["estimate"].abs().max() < 0.08
+
+
+def test_patients_with_one_condition_each_are_compared_as_two_groups() -> None:
+    cells = tubes(1.5, {"bright": 1.6}, n=300, patients=8)
+    responder = cells.obs["patient_id"].isin(["P0", "P1", "P2", "P3"])
+    cells = cells[((cells.obs["timepoint"] == "5yr") == responder).to_numpy()].copy()
+    table = compare.difference_of_differences(cells)
+    assert table["test"].unique().tolist() == ["welch t"]
+    assert table["n_units"].unique().tolist() == [8]
+    assert (table["note"] == "").all()
+    row = table.set_index(["subset", "marker"]).loc[("CD4", "bright")]
+    assert row["ci_low"] < np.log(1.6) < row["ci_high"]
+    assert row["p"] < 1e-3
+    assert (row["n_car"], row["n_host_reference"], row["gain"]) == (1200, 1200, pytest.approx(1.5, rel=0.05))
+    for reason, keep in (("fewer than 3 patients in 5yr", ["P0", "P1"]), ("fewer than 2 patients in 5yr", ["P0"])):
+        few = cells.obs["patient_id"].isin([*keep, "P4", "P5", "P6", "P7"]).to_numpy()
+        small = compare.difference_of_differences(cells[few].copy())
+        assert small["p"].isna().all()
+        assert small["note"].str.startswith(reason).all()
+
+
 def test_interval_is_welch_of_four_means_and_covers() -> None:
     hits = []
     for seed in range(60):
@@ -105,6 +138,10 @@ def test_patients_are_the_unit_from_three_on() -> None:
     fewer = compare.difference_of_differences(lost.copy())
     assert fewer["n_units"].unique().tolist() == [3]
     assert fewer["note"].str.contains("1 patient without all four groups of cells left out").all()
+    cd4 = fewer.set_index(["subset", "marker"]).loc[("CD4", "bright")]
+    assert (cd4["n_car"], cd4["n_host"]) == (900, 900), "of those in the test"
+    one = compare.difference_of_differences(cells[(cells.obs["timepoint"] == "2mo").to_numpy()].copy())
+    assert one["note"].unique().tolist() == ["there is no other timepoint"]
 
 
 def test_rows_that_cannot_be_estimated_say_why() -> None:
