@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cluster", "compare", "report", "track"]
 
+_REPLICATES = ("anchor", "replicate")  # columns of the sample sheet that name a blood measured more than once
+
 
 def cluster(study: Study, *, say: Say = silent, workers: Workers = HERE) -> AnnData:
     """FlowSOM, PhenoGraph and t-SNE on the population; writes and returns ``cells.h5ad``.
@@ -85,7 +87,8 @@ def compare(study: Study, cells: AnnData, *, say: Say = silent) -> None:
 
     ``markers_host`` is the change of CAR T beside that of host T cells, ``shares_visits`` the shares of subsets; a
     column of ``compare.by`` gives ``markers_<column>`` and ``shares_<column>``.
-    Between visits every effect stands beside the technical band of the markers of ``compare.stable``.
+    Between visits every effect stands beside the technical band: of the markers of ``compare.stable``, and of the tubes
+    that a column ``anchor`` or ``replicate`` of the sample sheet gives one word (the same blood, measured again).
     """
     from cytof import compare as tests
     from cytof import track as follow
@@ -97,12 +100,20 @@ def compare(study: Study, cells: AnnData, *, say: Say = silent) -> None:
     within = Obs.SUBSET if part.obs[Obs.SUBSET].notna().any() else None  # no subset gates: all cells together
     arms = cells.obs[Obs.CAR].nunique() == 2
 
+    stable = [m for m in settings.stable if m in cells.var_names]
+    again = next((c for c in _REPLICATES if c in cells.obs), None)
+    shifts = tests.technical_shifts(
+        cells, markers=stable, within=within, reference=settings.reference, replicates=again
+    )
+
     def visits() -> pd.DataFrame:
         found = tests.markers(part, by=Obs.TIMEPOINT, reference=settings.reference, within=within, **options)
-        stable = [m for m in settings.stable if m in cells.var_names]
-        if not stable:
-            return found
-        shifts = tests.technical_shifts(cells, markers=stable, within=within, reference=settings.reference)
+        return tests.against_technical(found, shifts)
+
+    def beside_host() -> pd.DataFrame:
+        found = tests.difference_of_differences(
+            cells, reference=settings.reference, markers=settings.markers, unit=settings.unit, test=patients
+        )
         return tests.against_technical(found, shifts)
 
     tables = {"markers_visits": visits}
@@ -111,9 +122,7 @@ def compare(study: Study, cells: AnnData, *, say: Say = silent) -> None:
             cells, by=Obs.CAR, reference=False, within=Obs.TIMEPOINT, **options
         )
     if arms and within:
-        tables["markers_host"] = lambda: tests.difference_of_differences(
-            cells, reference=settings.reference, markers=settings.markers, unit=settings.unit, test=patients
-        )
+        tables["markers_host"] = beside_host
     if within and tracked(study, cells)[0] != "root":
         shares = follow.subsets(cells, of=tracked(study, cells)[0])
         tables["shares_visits"] = lambda: tests.abundance(shares, reference=settings.reference, test=patients)

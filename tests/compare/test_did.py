@@ -212,4 +212,7 @@ def test_statements_of_figure_4_are_rows_of_the_tables(tmp_path: Path) -> None:
     dn = beside[(beside["subset"] == "DN") & (beside["contrast"] == "5yr vs 2mo")].set_index("marker")
     assert dn.loc[["CD27", "CCR7", "GZMB", "CD28", "Tim-3"], "outside_technical"].all()
     assert not dn.loc[["CD3", "CD38", "Ki67"], "outside_technical"].any()
+    host = compare.against_technical(against_host, shifts)
+    assert {"technical_low", "technical_high", "outside_technical"} <= set(host)
+    assert host["outside_technical"].notna().any()
     assert 0.1 < dn["technical_high"].iloc[0] < 0.4, "the instrument's gain of the four runs: 0.9 to 1.1"
