@@ -39,18 +39,20 @@ Strict = Annotated[
 def progress() -> Iterator[Callable[[str, str, str], None]]:
     """Give the callback the stages report to: a line each, and on a terminal a spinner with the time that passed."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
 
     def line(stage: str, sample: str, found: str) -> None:
-        console.print(f"[bold]{stage:<8}[/bold] {sample + ': ' if sample else ''}{found}", soft_wrap=True)
+        words = f" {sample + ': ' if sample else ''}{found}"  # as it is: names may look like marks of style
+        console.print(Text.assemble((f"{stage:<8}", "bold"), words), soft_wrap=True)
 
     if not console.is_terminal:
         yield line
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("working")
 

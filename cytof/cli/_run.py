@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,6 +151,9 @@ def _bytes(text: str) -> float:
     plain = text.strip().upper().replace(" ", "")
     number = plain.rstrip("BKMGTI")
     try:
-        return float(number) * units[plain[len(number) :]]
+        size = float(number) * units[plain[len(number) :]]
     except (ValueError, KeyError):
-        raise UsageError(f"`{text}` is no size", where="--memory", hint="write for instance 8GB") from None
+        size = math.nan
+    if not 0 < size < math.inf:
+        raise UsageError(f"`{text}` is no size", where="--memory", hint="write for instance 8GB")
+    return size

@@ -83,7 +83,7 @@ def place(
     >>> bool(1.5 < table.value[0] < 3.5), table.flag[0]
     (True, 'ok')
     """
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(buffering=0) as file:
         samples = taken(template, draws, sheet, file)
         check_scales(template, samples)
         rows = _walked(template, samples, random_state)

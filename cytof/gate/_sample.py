@@ -6,6 +6,7 @@ in one temporary file, from which a gate reads the one it needs, and masks are k
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
@@ -186,10 +187,13 @@ def _written(events: Events, channels: list[str], file: IO[bytes]) -> dict[str, 
     try:
         for channel in channels:
             places[channel] = file.seek(0, 2)
-            file.write(np.ascontiguousarray(read.column(channel), np.float32).tobytes())
+            left = memoryview(np.ascontiguousarray(read.column(channel), np.float32).tobytes())
+            while left:  # a file without a buffer takes what there is room for
+                left = left[file.write(left) :]
     except OSError as error:
+        need, free = 4 * len(events) * len(channels), shutil.disk_usage(tempfile.gettempdir()).free
         raise ResourceError(
-            f"no room for a draw of {len(events):,} events: {error.strerror}",
+            f"no room for a draw of {len(events):,} events: {error.strerror} ({need:,} bytes needed, {free:,} free)",
             where=tempfile.gettempdir(),
             hint="free some space, set TMPDIR to a larger disk, or lower `gate.draw`",
         ) from None

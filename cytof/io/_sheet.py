@@ -20,7 +20,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _MANGLED = re.compile(r"\d\.\d+E\+\d+", re.IGNORECASE)
 
 
-def read_sheet(path: str | Path, *, data_dir: str | Path | None = None) -> pd.DataFrame:
+def read_sheet(path: str | Path, *, data_dir: str | Path | None = None, must_exist: bool = True) -> pd.DataFrame:
     r"""Read a sample sheet: CSV, TSV or XLSX; BOM, CRLF, ``;``, blank rows and stray blanks are fine.
 
     Parameters
@@ -32,6 +32,8 @@ def read_sheet(path: str | Path, *, data_dir: str | Path | None = None) -> pd.Da
         absent and ``infusion_date`` and ``visit_date`` are there, it is computed.
     data_dir
         Folder that ``file_name`` counts from; that of the sheet by default. No file may lie outside.
+    must_exist
+        A file that is not there is a fault of the sheet. False: it is found out when it is read.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def read_sheet(path: str | Path, *, data_dir: str | Path | None = None) -> pd.Da
     folder = (Path(data_dir) if data_dir is not None else path.parent).resolve()
     places = [f"{path}:{n}" for n in numbers]
     faults += _id_faults(records, places)
-    paths, path_faults = _paths(records, places, folder)
+    paths, path_faults = _paths(records, places, folder, must_exist=must_exist)
     days, day_faults = _days(records, places)
     raise_all(sorted([*faults, *path_faults, *day_faults], key=lambda f: int(f.where.rsplit(":", 1)[1])))
     return _table(records, paths, days)
@@ -154,9 +156,12 @@ def _id_problem(name: Cell) -> tuple[str, str] | None:
     return None
 
 
-def _paths(records: list[dict[str, Cell]], places: list[str], folder: Path) -> tuple[list[Path], list[SheetError]]:
+def _paths(
+    records: list[dict[str, Cell]], places: list[str], folder: Path, *, must_exist: bool
+) -> tuple[list[Path], list[SheetError]]:
     """Return the file of each row, resolved, and what is wrong with them."""
     paths: list[Path] = []
+    named = {str(record["file_name"]) for record in records}
     faults = []
     first: dict[tuple[Path, str], str] = {}
     for record, where in zip(records, places, strict=True):
@@ -172,8 +177,8 @@ def _paths(records: list[dict[str, Cell]], places: list[str], folder: Path) -> t
             problem, hint = "empty", "name the FCS file"
         elif not path.is_relative_to(folder):
             problem, hint = f"'{name}' lies outside the data folder {folder}", "move the file there, or set data_dir"
-        elif not there:
-            problem, hint = f"'{name}' not found", _closest(name, folder)
+        elif not there and must_exist:
+            problem, hint = f"'{name}' not found", _closest(name, folder, named)
         elif (path, barcode) in first:
             same = f" with barcode {barcode}" if barcode else ""
             problem, hint = f"'{name}'{same} stands in row {first[path, barcode]} too", "one row a file"
@@ -185,13 +190,14 @@ def _paths(records: list[dict[str, Cell]], places: list[str], folder: Path) -> t
     return paths, faults
 
 
-def _closest(name: str, folder: Path) -> str:
+def _closest(name: str, folder: Path, named: set[str]) -> str:
+    """Return the nearest file that no other row names."""
     parent = (folder / name.replace("\\", "/")).parent
     if not parent.is_dir():
         return f"there is no folder {parent}"
     stem = "" if parent == folder else f"{parent.relative_to(folder).as_posix()}/"
     others = sorted(f"{stem}{p.name}" for p in parent.iterdir() if p.is_file() and p.suffix != ".csv")
-    return nearest(name, others) or f"file names count from {folder}"
+    return nearest(name, [o for o in others if o not in named]) or f"file names count from {folder}"
 
 
 def _days(records: list[dict[str, Cell]], places: list[str]) -> tuple[list[float], list[SheetError]]:

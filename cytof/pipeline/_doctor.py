@@ -72,6 +72,8 @@ def _disk(folder: Path) -> tuple[str, str, str, str]:
     there = folder.resolve()
     while not there.exists():
         there = there.parent
+    if not there.is_dir():
+        return "disk", f"{there} is no folder", "low", "name the folder that results go to"
     free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)
     if not writable:
         return "disk", f"{there} cannot be written", "low", "choose another folder"

@@ -27,8 +27,11 @@ __all__ = [
 
 
 def read_sheet(study: Study) -> pd.DataFrame:
-    """Return the study's sample sheet, by patient, day and name: no result depends on the order of its rows."""
-    sheet = io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir))
+    """Return the study's sample sheet, by patient, day and name: no result depends on the order of its rows.
+
+    A file that vanished is a fault of its sample, told when it is read; it stops no other.
+    """
+    sheet = io.read_sheet(study.path(study.samples), data_dir=study.path(study.data_dir), must_exist=False)
     return sheet.sort_values([Obs.PATIENT, Obs.DAY, Obs.SAMPLE], ignore_index=True)
 
 

@@ -111,8 +111,7 @@ def _placed(
         write_parts(file, {"thresholds": table})
         return table
 
-    provenance.mark_open(study.out, "place")
-    with provenance.recording() as written:
+    with provenance.opened(study.out, "place") as written:
         table = place()
     key = place_key(study, sheet, cleaned, template)  # without those that failed
     provenance.mark_done(study.out, "place", key, written, 0.0, {"failed": sorted(failed)})
@@ -182,7 +181,7 @@ def collect(study: Study, samples: list[str], failed: Mapping[str, CytofError]) 
         tables = {n: [p[n] for p in parts if n in p and len(p[n])] for n in names}
         write_tables(study, {n: pd.concat(t, ignore_index=True) for n, t in tables.items() if t})
 
-    note = {"samples": samples, "failed": {s: str(e) for s, e in failed.items()}, "given": _given(study)}
+    note = {"samples": samples, "failed": {s: study.shown(e) for s, e in failed.items()}, "given": _given(study)}
     key = provenance.stage_key("gate_tables", [provenance.sha256(f) for f in files], note)
     do(study.out, "gate", key, join, note=note)
 

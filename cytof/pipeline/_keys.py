@@ -22,9 +22,9 @@ from cytof.study import Study
 if TYPE_CHECKING:
     from cytof.gate import Override
 
-__all__ = ["clean_keys", "file_hash", "gate_key", "place_key", "stage_key"]
+__all__ = ["INFUSIONS", "clean_keys", "file_hash", "gate_key", "place_key", "stage_key"]
 
-VERSIONS = {"clean": 1, "place": 1, "gate": 1, "cluster": 2, "track": 1, "compare": 1, "report": 1, "gate_pages": 1}
+VERSIONS = {"clean": 1, "place": 1, "gate": 2, "cluster": 3, "track": 1, "compare": 1, "report": 1, "gate_pages": 1}
 """Raised by whoever changes a stage's results."""
 
 _NEVER = {"name", "results", "samples", "data_dir", "panel", "gates", "clean", "gate"}  # read through what they name
@@ -37,8 +37,11 @@ _NOT_READ = {
 }
 """Settings that a stage does not read; a section that is new here is read by every stage."""
 
-_BESIDE = {"track", "compare", "report"}
-"""Stages that read tables beside study.yaml (patients, infusions, designs)."""
+INFUSIONS = "infusions.csv"
+"""Table beside study.yaml that ends courses at another CAR T product; see :func:`cytof.io.read_infusions`."""
+
+_BESIDE = {"track": (INFUSIONS,), "report": (INFUSIONS,)}
+"""Tables beside study.yaml that a stage reads though no setting names them."""
 
 
 def file_hash(path: str | Path) -> str:
@@ -113,14 +116,9 @@ def gate_key(
 def stage_key(study: Study, stage: str, inputs: Iterable[str], **more: Any) -> str:
     """Return the key of a stage over all samples: hashes of what it reads, and every setting that can matter."""
     settings = study.model_dump(mode="json", exclude=_NOT_READ[stage])
-    beside = _beside(study) if stage in _BESIDE else {}
+    beside = {n: provenance.sha256(study.path(n)) for n in _BESIDE.get(stage, ()) if study.path(n).is_file()}
     params = {"settings": settings, "beside": beside, **more}
     return provenance.stage_key(stage, list(inputs), params, version=VERSIONS[stage])
-
-
-def _beside(study: Study) -> dict[str, str]:
-    names = sorted(p for p in study.folder.glob("*") if p.suffix in (".csv", ".tsv", ".xlsx") and p.is_file())
-    return {p.name: provenance.sha256(p) for p in names}
 
 
 def _text(sheet: pd.DataFrame) -> str:

@@ -56,8 +56,8 @@ def name_clusters(study: Study, table: str | Path, *, key: str = Obs.FLOWSOM) ->
     cells.uns = part.uns
     with provenance.locked(study.out):
         made = provenance.read_done(study.out, "cluster")
-        provenance.mark_open(study.out, "cluster")
-        io.write_h5ad(file, cells)
+        with provenance.opened(study.out, "cluster"):
+            io.write_h5ad(file, cells)
         if made is not None:
             outputs = [study.out / name for name in made.outputs]
             provenance.mark_done(study.out, "cluster", made.key, outputs, made.seconds, made.note)

@@ -14,10 +14,10 @@ from cytof.panel.template import Template
 from cytof.pipeline._files import gated_files, read_parts, read_sheet
 from cytof.pipeline._gate import changes_of, keys_of
 from cytof.pipeline._keys import clean_keys, file_hash, gate_key, place_key, stage_key
-from cytof.pipeline._story import run_story
+from cytof.pipeline._story import cells_story, run_story
 from cytof.study import Study
 
-__all__ = ["current", "failed_before", "gate_states", "key_of", "plan"]
+__all__ = ["current", "failed_before", "gate_states", "imported_states", "key_of", "plan"]
 
 
 def plan(study: Study) -> pd.DataFrame:
@@ -44,7 +44,8 @@ def plan(study: Study) -> pd.DataFrame:
     """
     placed, gated = gate_states(study)
     rows = [*([] if placed is None else [("place", "", placed)]), *(("gate", s, done) for s, done in gated.items())]
-    ready = all(done for _, _, done in rows)
+    failed = failed_before(study)  # tried again; as long as they fail, nothing else changes
+    ready = all(done for _, sample, done in rows if sample not in failed)
     for stage in ("cluster", "track", "compare", "report"):
         done = ready and provenance.is_done(study.out, stage, key_of(study, stage))
         rows.append((stage, "", done))
@@ -78,9 +79,11 @@ def key_of(study: Study, stage: str) -> str:
     """
     if stage == "cluster":
         hashes = map(provenance.sha256, gated_files(study))
-        return stage_key(study, stage, hashes, signatures=repr(study.read_subsets()))
+        return stage_key(study, stage, hashes, signatures=repr(study.read_subsets()), story=cells_story(study))
     cells = file_hash(study.out / "cells.h5ad")
-    if stage != "report":
+    if stage == "compare":  # shares of the subsets of what is followed
+        return stage_key(study, stage, [cells], followed=study.track.population)
+    if stage == "track":
         return stage_key(study, stage, [cells])
     tables = map(provenance.sha256, sorted((study.out / "tables").glob("*.csv")))
     return stage_key(study, stage, [cells, *tables], story=run_story(study, [], failed_before(study)))
@@ -95,13 +98,18 @@ def failed_before(study: Study) -> dict[str, str]:
 def gate_states(study: Study) -> tuple[bool | None, dict[str, bool]]:
     """Return whether the gates are placed (None: there are none to place), and of each sample whether it is gated."""
     sheet, template = read_sheet(study), study.read_gates(study.read_panel())
-    states = {s: _imported(study, row) for s, row in zip(sheet[Obs.SAMPLE], sheet.itertuples(), strict=True)}
+    states = imported_states(study)
     rest = sheet[[states[s] is None for s in sheet[Obs.SAMPLE]]]
     placed = None
     if len(rest):
         placed, own = _template_states(study, sheet, template)
         states |= {s: own[s] for s in rest[Obs.SAMPLE]}
     return placed, {s: bool(done) for s, done in states.items()}
+
+
+def imported_states(study: Study) -> dict[str, bool | None]:
+    """Return of each sample whether it is gated with gates of other software; None for one that has none."""
+    return {row.sample_id: _imported(study, row) for row in read_sheet(study).itertuples()}
 
 
 def _template_states(
@@ -124,7 +132,6 @@ def _template_states(
 
 
 def _imported(study: Study, row: Any) -> bool | None:
-    """Tell whether a sample with gates of other software is gated; None for one that has none."""
     done = provenance.read_done(study.out, f"gate/{row.sample_id}")
     if done is None or "imported" not in done.note:
         return None

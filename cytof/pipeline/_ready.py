@@ -78,6 +78,8 @@ def needs(study: Study) -> Needs:
     later = (states["state"] == "run").to_numpy() & states["stage"].isin(["cluster", "report"]).to_numpy()
     cells = 2 * kept * sum(sizes.values())
     disk = _SAFE * (gated + (cells + 40 * _MIB if later.any() else 0))
+    if (states["state"] == "cached").all():
+        return Needs(0, 0)
     memory = 400 * _MIB + max(5 * max(sizes.values(), default=0), 3 * cells)
     return Needs(math.ceil(disk), math.ceil(memory))
 

@@ -23,9 +23,8 @@ def do(
     if provenance.is_done(folder, name, key):
         return False, None
     before = provenance.read_done(folder, name)
-    provenance.mark_open(folder, name)
     started = time.monotonic()
-    with provenance.recording() as written:
+    with provenance.opened(folder, name) as written:
         result = make()
     outputs = [p for p in written if p.is_relative_to(folder) and p.exists()]
     provenance.mark_done(folder, name, key, outputs, time.monotonic() - started, note)
@@ -43,7 +42,7 @@ def known(folder: Path) -> list[str]:
 def forget(folder: Path, name: str) -> None:
     """Remove a stage's outputs and its done-file."""
     done = provenance.read_done(folder, name)
-    (folder / ".done" / f"{name}.done.json").unlink(missing_ok=True)
+    provenance.forget_done(folder, name)
     if done is not None:
         _remove(folder, set(done.outputs))
 

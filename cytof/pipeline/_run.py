@@ -6,20 +6,20 @@ once: where its outputs are there under the same key they are left alone, and a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cytof import io, provenance
-from cytof.errors import SampleFailures
-from cytof.keys import UNS
+from cytof.errors import InputError, SampleFailures
+from cytof.keys import UNS, Obs
 from cytof.pipeline import _stages as stages
-from cytof.pipeline._files import kept_cells, read_cells
+from cytof.pipeline._files import kept_cells, read_cells, read_sheet
 from cytof.pipeline._gate import gate
-from cytof.pipeline._plan import current, failed_before, key_of
+from cytof.pipeline._plan import current, failed_before, imported_states, key_of
 from cytof.pipeline._ready import ready
-from cytof.pipeline._resume import do
+from cytof.pipeline._resume import do, forget
 from cytof.pipeline._story import run_story
 from cytof.pipeline._told import Say, Told, silent
 from cytof.pipeline._work import HERE, Workers
@@ -77,15 +77,46 @@ def run(
     with provenance.locked(study.out):
         say = Told(say, study.out / "run.log")
         ready(study, fresh=fresh, memory=memory, say=say)
-        failed = gate(study, strict=strict, say=say, workers=workers)
+        failed = _gated(study, strict, say, workers)
         cells = _clustered(study, say, workers)
         track(study, cells, say=say)
         compare(study, cells, say=say)
         page = report(study, cells, say=say)
+    failed |= _vanished(study, failed)
     if failed:
         lines = "\n".join(f"  {sample}: {error}" for sample, error in failed.items())
         raise SampleFailures(f"{len(failed)} of the samples failed, the others are in {page}:\n{lines}")
     return page
+
+
+def _gated(study: Study, strict: bool, say: Say, workers: Workers) -> dict[str, str]:
+    """Gate what is not gated; gates of other software, imported by ``cytof gate --import``, are not replaced.
+
+    Raises
+    ------
+    InputError
+        Some samples have imported gates, and another is new or changed: which gates it is to have is not ours to say.
+    """
+    found = {sample: done for sample, done in imported_states(study).items() if done is not None}
+    if not found:
+        return {s: study.shown(e) for s, e in gate(study, strict=strict, say=say, workers=workers).items()}
+    failed = failed_before(study)
+    other = [s for s in read_sheet(study)[Obs.SAMPLE] if not found.get(s) and s not in failed]
+    if other:
+        raise InputError(
+            f"sample `{other[0]}` is new or changed, and the others have gates of other software", where=study.samples,
+            hint="`cytof gate --import FILE` again, or `cytof gate` to place the template's gates on all of them",
+        )  # fmt: skip
+    say("gate", "", f"{len(found)} samples with gates of other software, done already")
+    return failed
+
+
+def _vanished(study: Study, failed: Mapping[str, str]) -> dict[str, str]:
+    """Return the samples whose file went away while the others were worked on, each with what to do."""
+    sheet = read_sheet(study)
+    gone = {s: p for s, p in zip(sheet[Obs.SAMPLE], sheet["path"], strict=True) if not Path(p).exists()}
+    told = "is not there any more, though its cells are in the results; put it back and run again"
+    return {s: f"{Path(p).name}: {told}" for s, p in gone.items() if s not in failed}
 
 
 def cluster(study: Study, *, say: Say = silent, workers: Workers = HERE) -> AnnData:
@@ -144,7 +175,9 @@ def report(study: Study, cells: AnnData | None = None, *, say: Say = silent) -> 
         stages.report(study, given, run_story(study, warnings, failed_before(study)), say=say)
 
     _refuse_stale(study, cells)
-    _once(study, "report", make, say)
+    with provenance.locked(study.out):
+        _once(study, "report", make, say)
+        forget(study.out, "gate_pages")  # the report drew the pages of gates that hold now, and answers for them
     return study.out / "report.html"
 
 

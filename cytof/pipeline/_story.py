@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cytof import gate as gating
 from cytof import provenance
 from cytof.errors import CytofError
@@ -14,6 +16,7 @@ from cytof.io import instrument, scan_fcs
 from cytof.keys import Obs
 from cytof.panel.panel import REAGENT, Panel
 from cytof.pipeline._files import read_sheet
+from cytof.pipeline._keys import INFUSIONS
 from cytof.study import Study
 
 __all__ = ["OVERRIDES", "SEEDS", "cells_story", "run_story"]
@@ -40,8 +43,10 @@ def cells_story(study: Study) -> dict[str, Any]:
         "settings": study.model_dump(mode="json", exclude=later),
         "sheet": _sha(sheet.drop(columns="path").to_csv(index=False)),
         "panel": _sha(markers.table.to_csv()) if markers is not None else "",
+        "panels": _own_panels(study, sheet),
         "reagents": _reagents(markers),
         "gates": _sha(template.text) if template is not None else "",
+        "subsets": _sha(repr(study.read_subsets())),
         "overrides": {"sha256": _file(study.path(OVERRIDES)), "reviews": reviews},
         "clean": {p.name: _file(p) for p in study.clean_inputs()},
         "seeds": {"study": study.seed} | {s: provenance.stage_seed(study.seed, s) for s in SEEDS},
@@ -53,6 +58,7 @@ def run_story(study: Study, warnings: list[dict[str, Any]], failed: Mapping[str,
     """Return what ``run.json`` holds: the story of the cells, all settings, what was odd, and what failed."""
     return {
         **cells_story(study),
+        "infusions": _file(study.path(INFUSIONS)),
         "study": study.model_dump(mode="json"),
         "failed": dict(failed),
         "warnings": warnings,
@@ -69,6 +75,15 @@ def _input(path: Path) -> dict[str, Any]:
     except CytofError:  # told where the sample is read, as its fault
         return found
     return found | {"events": header.n_events, "channels": header.n_channels, "instrument": instrument(header.keywords)}
+
+
+def _own_panels(study: Study, sheet: pd.DataFrame) -> dict[str, str]:
+    """Return name -> hash of the panels that the sheet names for samples of their own."""
+    found = {}
+    for name in sorted({str(n) for n in sheet.get("panel", ()) if str(n)}):
+        markers = study.read_panel(name)
+        found[name] = "" if markers is None else _sha(markers.table.to_csv())
+    return found
 
 
 def _reagents(markers: Panel | None) -> dict[str, dict[str, str]]:

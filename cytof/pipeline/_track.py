@@ -11,6 +11,7 @@ import pandas as pd
 from cytof import io
 from cytof.errors import UsageError
 from cytof.keys import UNS, Obs
+from cytof.pipeline._keys import INFUSIONS
 from cytof.study import Study
 
 if TYPE_CHECKING:
@@ -72,6 +73,6 @@ def _host(cells: AnnData) -> str:
 
 def add_infusions(study: Study, cells: AnnData) -> None:
     """Put ``infusions.csv`` beside the study file, where it is there, into ``uns["cytof"]["infusions"]``."""
-    file = study.path("infusions.csv")
+    file = study.path(INFUSIONS)
     if file.exists():
         cells.uns[UNS]["infusions"] = io.read_infusions(file)

@@ -7,12 +7,12 @@ each file, in its *done-file*; what no done-file vouches for is not finished.
 """
 
 from cytof.provenance._atomic import atomic, recording, sweep
-from cytof.provenance._done import Done, changed, is_done, mark_done, mark_open, read_done
+from cytof.provenance._done import Done, changed, forget_done, is_done, mark_done, opened, read_done
 from cytof.provenance._keys import canonical_json, sha256, stage_key, stage_seed, versions
 from cytof.provenance._lock import locked
 from cytof.provenance._timeless import timeless
 
 __all__ = [
-    "Done", "atomic", "canonical_json", "changed", "is_done", "locked", "mark_done", "mark_open", "read_done",
-    "recording", "sha256", "stage_key", "stage_seed", "sweep", "timeless", "versions",
+    "Done", "atomic", "canonical_json", "changed", "forget_done", "is_done", "locked", "mark_done", "opened",
+    "read_done", "recording", "sha256", "stage_key", "stage_seed", "sweep", "timeless", "versions",
 ]  # fmt: skip

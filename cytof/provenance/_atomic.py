@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cytof.errors import ResourceError
@@ -23,12 +24,26 @@ _REMEDIES = {
     errno.EEXIST: "a file stands where a folder is needed; move it away, or choose another folder",
 }
 
-_written: ContextVar[list[Path] | None] = ContextVar("cytof_written", default=None)
+
+@dataclass(frozen=True)
+class _Record:
+    """What was written, and where each name is noted before its file is put in place."""
+
+    written: list[Path] = field(default_factory=list)
+    journal: Path | None = None
+
+
+_record: ContextVar[_Record | None] = ContextVar("cytof_record", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[list[Path]]:
+def recording(journal: Path | None = None) -> Iterator[list[Path]]:
     """Give a list that every file written inside the block by :func:`atomic` is added to.
+
+    Parameters
+    ----------
+    journal
+        A text file that gets a line for each file, before it is put in place: what a killed process wrote is known.
 
     Examples
     --------
@@ -40,12 +55,12 @@ def recording() -> Iterator[list[Path]]:
     >>> [p.name for p in written]
     ['a.txt']
     """
-    written: list[Path] = []
-    token = _written.set(written)
+    record = _Record(journal=journal)
+    token = _record.set(record)
     try:
-        yield written
+        yield record.written
     finally:
-        _written.reset(token)
+        _record.reset(token)
 
 
 @contextmanager
@@ -75,8 +90,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        with part.open("rb+") as whole:
+            os.fsync(whole.fileno())
+        record = _record.get()
+        if record is not None and record.journal is not None:
+            with record.journal.open("a", encoding="utf-8") as file:
+                file.write(os.path.relpath(path, record.journal.parent) + "\n")
         part.replace(path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
@@ -87,9 +106,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink()
-    written = _written.get()
-    if written is not None:
-        written.append(path)
+    if record is not None:
+        record.written.append(path)
 
 
 def sweep(folder: str | Path) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cytof.provenance._atomic import atomic
+from cytof.provenance._atomic import atomic, recording
 from cytof.provenance._keys import sha256, versions
 
-__all__ = ["Done", "changed", "is_done", "mark_done", "mark_open", "read_done"]
+__all__ = ["Done", "changed", "forget_done", "is_done", "mark_done", "opened", "read_done"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ def read_done(folder: str | Path, name: str) -> Done | None:
     """Return the done-file of a stage; None where there is none, or one that cannot be read."""
     try:
         made = json.loads(_file(folder, name).read_text("utf-8"))
-        return Done(made["key"], dict(made["outputs"]), made["note"], made["seconds"], made["versions"])
+        done = Done(made["key"], dict(made["outputs"]), made["note"], made["seconds"], made["versions"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return done if done.key else replace(done, outputs=dict.fromkeys(_begun(folder, name), "") | dict(done.outputs))
 
 
 def is_done(folder: str | Path, name: str, key: str) -> bool:
@@ -72,11 +75,27 @@ def changed(folder: str | Path, done: Done) -> list[str]:
     return [name for name, digest in done.outputs.items() if _digest(Path(folder) / name) != digest]
 
 
-def mark_open(folder: str | Path, name: str) -> None:
-    """Say that a stage is being done: its outputs are not to be trusted until :func:`mark_done`."""
-    before = read_done(folder, name)
-    if before is not None:
-        _write(folder, name, Done("", before.outputs, before.note))
+@contextmanager
+def opened(folder: str | Path, name: str) -> Iterator[list[Path]]:
+    """Say that a stage is being done, and give a list of what it writes: not to be trusted until :func:`mark_done`.
+
+    What it writes is noted as it goes, so that the outputs of a stage that was killed are known
+    (:func:`read_done`: an empty key).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with opened(folder, "track") as written:
+    ...     with atomic(folder / "a.csv") as part:
+    ...         _ = part.write_text("result")
+    >>> read_done(folder, "track").outputs
+    {'a.csv': ''}
+    """
+    before = read_done(folder, name) or Done("", {})
+    _write(folder, name, Done("", before.outputs, before.note))
+    with recording(_journal(folder, name)) as written:
+        yield written
 
 
 def mark_done(
@@ -87,10 +106,31 @@ def mark_done(
     home = Path(folder)
     listed = {path.relative_to(home).as_posix(): sha256(path) for path in dict.fromkeys(outputs)}
     _write(folder, name, Done(key, listed, dict(note or {}), round(seconds, 3), versions()))
+    _journal(folder, name).unlink(missing_ok=True)
+
+
+def forget_done(folder: str | Path, name: str) -> None:
+    """Remove the done-file of a stage."""
+    for file in (_file(folder, name), _journal(folder, name)):
+        file.unlink(missing_ok=True)
 
 
 def _file(folder: str | Path, name: str) -> Path:
     return Path(folder) / ".done" / f"{name}.done.json"
+
+
+def _journal(folder: str | Path, name: str) -> Path:
+    return Path(folder) / ".done" / f"{name}.open"
+
+
+def _begun(folder: str | Path, name: str) -> list[str]:
+    """Return what an unfinished stage put in place, relative to the folder."""
+    journal, home = _journal(folder, name), Path(folder).absolute()
+    if not journal.is_file():
+        return []
+    lines = journal.read_text("utf-8").splitlines()
+    paths = [Path(os.path.normpath(journal.absolute().parent / line)) for line in lines if line]
+    return [p.relative_to(home).as_posix() for p in dict.fromkeys(paths) if p.is_relative_to(home)]
 
 
 def _digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -170,6 +171,10 @@ class Study(_Section):
     def path(self, name: str | Path) -> Path:
         """Return a path of the study file as it stands on this machine."""
         return self.folder / name
+
+    def shown(self, error: Exception) -> str:
+        """Return what an error says, with paths as they stand in the study: results name no folder of a machine."""
+        return str(error).replace(f"{self.folder}{os.sep}", "").replace(f"{self.folder.resolve()}{os.sep}", "")
 
     @property
     def out(self) -> Path:
