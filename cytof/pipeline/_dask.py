@@ -137,7 +137,7 @@ class _Dask:
         ready: dict[int, T] = {}
         turn = 0
         while True:
-            most = (1 + _AHEAD) * max(1, len(self._client.scheduler_info()["workers"]))
+            most = (1 + _AHEAD) * max(1, len(self._workers()))
             for i, one in itertools.islice(given, max(most - len(number) - len(ready), 0)):
                 future = self._client.submit(task, *one, pure=False, retries=_RETRIES)
                 number[future.key] = i
@@ -153,3 +153,11 @@ class _Dask:
                 ready[number.pop(future.key)] = result
             elif not ready:
                 return
+
+    def _workers(self) -> list[str]:
+        from distributed import CancelledError
+
+        info = self._client.scheduler_info()
+        if "workers" not in info:
+            raise CancelledError("no scheduler")
+        return list(info["workers"])

@@ -24,7 +24,6 @@ from cytof.pipeline._files import read_sheet, write_tables
 from cytof.pipeline._label import label
 from cytof.pipeline._place import places_on, reference_of
 from cytof.pipeline._select import inside, population
-from cytof.pipeline._story import cells_story
 from cytof.pipeline._told import Say, told
 from cytof.pipeline._work import HERE, Workers
 from cytof.study import Study
@@ -38,7 +37,7 @@ __all__ = ["cluster_large"]
 _NODE = f"{Obs.FLOWSOM}_node"
 
 
-def cluster_large(study: Study, files: Sequence[Path], *, say: Say, workers: Workers = HERE) -> AnnData:
+def cluster_large(study: Study, files: Sequence[Path], story: str, *, say: Say, workers: Workers = HERE) -> AnnData:
     """Cluster a large cohort; write ``cells.h5ad`` and return its head: the drawn cells with all their results.
 
     Parameters
@@ -47,6 +46,8 @@ def cluster_large(study: Study, files: Sequence[Path], *, say: Say, workers: Wor
         ``cluster.fit_cells`` cells of the population are drawn, equally from each sample.
     files
         ``gated/<sample>.h5ad``.
+    story
+        What the cells came from, for ``uns["cytof"]["run"]``.
     say
         Progress callback.
     workers
@@ -67,6 +68,7 @@ def cluster_large(study: Study, files: Sequence[Path], *, say: Say, workers: Wor
     write_tables(study, {"warnings": part.uns[UNS]["warnings"], **cluster_tables(part)})
     if study.cluster.also:
         say("cluster", "", "no PhenoGraph of further populations: memory does not hold these cells")
+    part.uns[UNS]["run"] = story
     _write(study, part, files, labels, steps)
     return part
 
@@ -120,9 +122,7 @@ def _mapped(study: Study, file: Path, model: engines.Model, there: AnnData | Non
 def _write(study: Study, part: AnnData, files: Sequence[Path], labels: Iterator[Any], steps: Any) -> None:
     """Write ``cells.h5ad`` a sample at a time."""
     sheet, clusters = read_sheet(study), list(part.obs[Obs.FLOWSOM].cat.categories)
-    head = part[:0].copy()
-    head.uns[UNS]["run"] = provenance.canonical_json(cells_story(study))
-    with io.growing_h5ad(study.out / "cells.h5ad", head) as add:
+    with io.growing_h5ad(study.out / "cells.h5ad", part) as add:
         for file, found in zip(files, labels, strict=True):
             cells = assemble([io.read_h5ad(file)], sheet, markers=study.markers)
             here, obs = found.here, _results(cells, part, found.places)

@@ -42,8 +42,9 @@ def cluster(study: Study, *, say: Say = silent, workers: Workers = HERE) -> AnnD
     were kept, returns the drawn cells alone.
     """
     files = gated_files(study)
+    story = provenance.canonical_json(cells_story(study))  # now: a file may go away while this works
     if kept_cells(study) > study.cluster.in_memory:
-        return cluster_large(study, files, say=say, workers=workers)
+        return cluster_large(study, files, story, say=say, workers=workers)
     cells = assemble([io.read_h5ad(f) for f in files], read_sheet(study), markers=study.markers)
     write_tables(study, {"warnings": cells.uns[UNS]["warnings"]})
     part = population(study, cells)
@@ -52,7 +53,7 @@ def cluster(study: Study, *, say: Say = silent, workers: Workers = HERE) -> AnnD
     transform.merge_cells(cells, part)
     also_phenograph(study, cells, transform.features(part, study.cluster.features), say)
     write_tables(study, cluster_tables(cells))
-    cells.uns[UNS]["run"] = provenance.canonical_json(cells_story(study))
+    cells.uns[UNS]["run"] = story
     io.write_h5ad(study.out / "cells.h5ad", cells)
     return cells
 
@@ -74,11 +75,13 @@ def track(study: Study, cells: AnnData, *, say: Say = silent) -> None:
         try:
             made = make()
         except (InputError, UsageError) as error:  # gates a study lacks leave out their table, no other
-            made = pd.DataFrame()
-            say("track", "", f"no {table}.csv: {error.message}")
+            made, why = pd.DataFrame(), error.message
+        else:
+            why = "it has no rows"
         if len(made):
             write_tables(study, {table: made})
         else:
+            say("track", "", f"no {table}.csv: {why}")
             (study.out / "tables" / f"{table}.csv").unlink(missing_ok=True)
 
 

@@ -126,6 +126,4 @@ def _far(row: pd.Series, typical: float) -> str:
         return f"{row['relative']:.2g} times the ratio of the other visits"
     most = np.isfinite(row["ratio_high"])
     bound = row["ratio_high"] if most else row["ratio_low"]
-    return (
-        f"{row['reason']}: at {'most' if most else 'least'} {bound / typical:.2g} times the other visits"
-    )
+    return f"{row['reason']}: at {'most' if most else 'least'} {bound / typical:.2g} times the other visits"
