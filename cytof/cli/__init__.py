@@ -20,9 +20,6 @@ COMMANDS = (_begin, _run, _clinical, _screen, _share)
 """The modules whose commands the application has, in the order ``cytof --help`` shows them."""
 
 
-_RESOURCE = 5
-
-
 def main() -> None:
     """Run the command; every expected fault ends in one clear line and its exit code."""
     try:
@@ -57,6 +54,4 @@ def _bug(error: Exception) -> None:
 def _fail(text: str, code: int) -> None:
     sys.stdout.flush()
     print(text, file=sys.stderr, flush=True)
-    if code == _RESOURCE:
-        os._exit(code)  # HDF5 cannot close a file on a full disk, and crashes when Python ends
     sys.exit(code)

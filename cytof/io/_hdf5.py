@@ -62,13 +62,20 @@ def new_hdf5(path: str | Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]
         disk.check()
 
 
+_KEPT = 2**20  # bytes; what HDF5 reads back, its own tables and texts, comes in smaller pieces
+
+
 class _Disk(io.RawIOBase):
-    """A file as HDF5 asks for it: after the first failure nothing is written, and nothing fails."""
+    """A file as HDF5 asks for it: after the first failure nothing is written, and nothing fails.
+
+    HDF5 reads back some of what it wrote, and crashes where it finds something else; so these pieces are kept.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         self._at = 0
         self._failure: OSError | None = None
+        self._unwritten: list[tuple[int, bytes]] = []
 
     def close(self) -> None:
         if not self.closed:
@@ -88,7 +95,15 @@ class _Disk(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Buffer) -> int:
-        n = os.preadv(self._file, [buffer], self._at)
+        view = memoryview(buffer).cast("B")
+        n = os.preadv(self._file, [view], self._at)
+        if self._failure is not None:
+            view[n:] = bytes(len(view) - n)
+            n = len(view)
+            for start, piece in self._unwritten:
+                first, end = max(start, self._at), min(start + len(piece), self._at + n)
+                if first < end:
+                    view[first - self._at : end - self._at] = piece[first - start : end - start]
         self._at += n
         return n
 
@@ -101,6 +116,8 @@ class _Disk(io.RawIOBase):
                 self._at, left = self._at + done, left[done:]
         except OSError as error:
             self._failure = error
+        if len(left) and n <= _KEPT:
+            self._unwritten.append((self._at, bytes(left)))
         self._at += len(left)
         return n
 

@@ -6,8 +6,8 @@ stage's name, so that adding a stage changes no other stage's numbers. What a st
 each file, in its *done-file*; what no done-file vouches for is not finished.
 """
 
-from cytof.provenance._atomic import atomic, recording, sweep
-from cytof.provenance._done import Done, changed, forget_done, is_done, mark_done, opened, read_done
+from cytof.provenance._atomic import atomic, recording
+from cytof.provenance._done import Done, changed, forget_done, is_done, mark_done, opened, read_done, sweep
 from cytof.provenance._keys import canonical_json, sha256, stage_key, stage_seed, versions
 from cytof.provenance._lock import locked
 from cytof.provenance._timeless import timeless

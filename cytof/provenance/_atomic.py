@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cytof.errors import ResourceError
 
-__all__ = ["atomic", "recording", "sweep"]
+__all__ = ["atomic", "recording", "sweep_parts"]
 
 _PART = ".part-"
 
@@ -110,17 +110,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         record.written.append(path)
 
 
-def sweep(folder: str | Path) -> int:
-    """Remove part-files that killed processes left in a folder and those below it; return how many.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / ".part-1-a.txt").write_text("half")
-    >>> sweep(folder), list(folder.iterdir())
-    (1, [])
-    """
+def sweep_parts(folder: str | Path) -> int:
+    """Remove part-files in a folder and those below it; return how many."""
     found = list(Path(folder).rglob(f"{_PART}*"))
     for part in found:
         part.unlink(missing_ok=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cytof.provenance._atomic import atomic, recording
+from cytof.provenance._atomic import atomic, recording, sweep_parts
 from cytof.provenance._keys import sha256, versions
 
-__all__ = ["Done", "changed", "forget_done", "is_done", "mark_done", "opened", "read_done"]
+__all__ = ["Done", "changed", "forget_done", "is_done", "mark_done", "opened", "read_done", "sweep"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,25 @@ def mark_done(
     listed = {path.relative_to(home).as_posix(): sha256(path) for path in dict.fromkeys(outputs)}
     _write(folder, name, Done(key, listed, dict(note or {}), round(seconds, 3), versions()))
     _journal(folder, name).unlink(missing_ok=True)
+
+
+def sweep(folder: str | Path) -> int:
+    """Remove part-files that killed processes left, and notes of stages that were done; return how many part-files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / ".part-1-a.txt").write_text("half")
+    >>> sweep(folder), list(folder.iterdir())
+    (1, [])
+    """
+    home = Path(folder) / ".done"
+    for journal in home.rglob("*.open"):
+        done = read_done(folder, journal.relative_to(home).as_posix().removesuffix(".open"))
+        if done is None or done.key:  # killed between the last two steps of a stage
+            journal.unlink(missing_ok=True)
+    return sweep_parts(folder)
 
 
 def forget_done(folder: str | Path, name: str) -> None:
