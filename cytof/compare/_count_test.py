@@ -26,9 +26,10 @@ def _fit(model: str, n: NDArray, of: NDArray, X: NDArray, patient: NDArray, star
 def patient_df(X: NDArray, patient: NDArray, weight: NDArray) -> float:
     """Return the degrees of freedom that patients give to the last column of ``X``.
 
-    Patients count by how evenly they weigh, ``(sum w)^2 / sum w^2`` of them. Where every patient has both levels this
-    number less the columns that differ within patients (even pairs: n - 1); where each has one level, Welch and
-    Satterthwaite's of the two groups (even groups: n - 2) less further columns; else less all columns.
+    Where every patient has both levels, patients count by how evenly they weigh, ``(sum w)^2 / sum w^2`` of them, less
+    the columns that differ within patients (even pairs: n - 1). Where each has one level, patients differ by more than
+    by counting and count alike: Welch and Satterthwaite's of the two groups (equal groups: n - 2) less further columns.
+    Else they count by how evenly they weigh, less all columns.
 
     Parameters
     ----------
@@ -56,9 +57,8 @@ def patient_df(X: NDArray, patient: NDArray, weight: NDArray) -> float:
         return _even(weight) - int(np.linalg.matrix_rank(X - means[patient]))
     if ((late > 0) & (late < tubes)).any():
         return _even(weight) - rank
-    parts = [weight[own] for own in (late > 0, late == 0)]
-    noise = sum(own.sum() ** 2 / max(_even(own) - 1, 1e-9) for own in parts)
-    return float(weight.sum() ** 2 / noise) - (rank - 2)
+    sizes = np.array([np.sum(late > 0), np.sum(late == 0)])
+    return float(np.sum(1 / sizes) ** 2 / np.sum(1 / (sizes**2 * np.maximum(sizes - 1, 1e-9)))) - (rank - 2)
 
 
 def _even(weight: NDArray) -> float:
