@@ -42,7 +42,7 @@ def patient_df(X: NDArray, patient: NDArray, weight: NDArray) -> float:
     --------
     >>> late = np.repeat([0.0, 1.0], 6)
     >>> X = np.column_stack([np.ones(12), late])
-    >>> patient_df(X, np.tile(np.arange(6), 2), np.ones(6)), patient_df(X, np.arange(12), np.ones(12))
+    >>> patient_df(X, np.tile(np.arange(6), 2), np.ones(6)), round(patient_df(X, np.arange(12), np.ones(12)), 9)
     (5.0, 10.0)
     >>> round(patient_df(X, np.tile(np.arange(6), 2), np.array([9.0, 1, 1, 1, 1, 1])), 2)
     1.28

@@ -89,7 +89,7 @@ def difference_of_differences(
 
     Examples
     --------
-    >>> import anndata
+    >>> import anndata, numpy as np
     >>> rng = np.random.default_rng(0)
     >>> obs = pd.DataFrame({"timepoint": ["1"] * 80 + ["2"] * 80, "day": [0.0] * 80 + [9.0] * 80,
     ...                     "car": ([True] * 40 + [False] * 40) * 2, "subset": "CD8"})
