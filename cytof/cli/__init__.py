@@ -30,9 +30,6 @@ def main() -> None:
         raise
     except CytofError as error:
         _fail(f"error: {error}", error.exit_code)
-    except BrokenPipeError:  # whoever read what we print has gone: nothing is wrong with the study
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             _bug(error)

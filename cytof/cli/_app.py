@@ -41,7 +41,11 @@ def progress() -> Iterator[Callable[[str, str, str], None]]:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, highlight=False)
+    class Lines(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True  # nobody reads the lines any more; the work goes on
+
+    console = Lines(stderr=True, highlight=False)
 
     def line(stage: str, sample: str, found: str) -> None:
         words = f" {sample + ': ' if sample else ''}{found}"  # as it is: names may look like marks of style

@@ -21,7 +21,7 @@ _AHEAD = 2  # tasks waiting a worker, beside the one it does
 _RETRIES = 2
 _PATIENCE = 30  # seconds that a cluster has to show a worker
 _MALLOC = {"MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "1073741824"}
-"""A worker keeps the memory of one file for the next; to give it back and ask again takes a sixth of the time."""
+"""A worker keeps the memory of one file for the next, in place of giving it back and asking again for each."""
 _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

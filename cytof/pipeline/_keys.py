@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INFUSIONS", "clean_keys", "file_hash", "gate_key", "place_key", "stage_key"]
 
-VERSIONS = {"clean": 1, "place": 1, "gate": 2, "cluster": 3, "track": 1, "compare": 1, "report": 1, "gate_pages": 1}
+VERSIONS = {"clean": 1, "place": 1, "gate": 2, "cluster": 3, "track": 2, "compare": 2, "report": 2, "gate_pages": 1}
 """Raised by whoever changes a stage's results."""
 
 _NEVER = {"name", "results", "samples", "data_dir", "panel", "gates", "clean", "gate"}  # read through what they name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,6 +153,18 @@ def test_memory_that_is_no_size_is_refused_and_a_done_study_needs_none(folder: P
         assert done.returncode == 2
         assert f"--memory: `{size}` is no size; write for instance 8GB" in done.stderr
     assert command("run", folder, "--memory", "10MB").returncode == 0
+
+
+def test_a_run_whose_lines_nobody_reads_any_more_goes_on(folder: Path) -> None:
+    shutil.rmtree(folder / "results")
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "cytof", "run", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert begun.stderr is not None
+    begun.stderr.readline()
+    begun.stderr.close()
+    assert begun.wait(timeout=300) == 0
+    assert (folder / "results" / "report.html").exists()
 
 
 def test_a_cluster_without_workers_and_one_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
